@@ -1,0 +1,51 @@
+"""Reset many Microsoft Entra passwords at once, and account for every row.
+
+    settings = batchreset.Settings(out=Path("reports"))
+    plan = await batchreset.plan("cohort.csv", settings)
+    result = await batchreset.run(plan, settings, progress=print)
+
+The token comes from the environment, as on the command line. Importing this package imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchreset.errors import BatchResetError
+from batchreset.settings import Settings
+from batchreset.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from batchreset.engine.plan import Plan
+    from batchreset.engine.progress import Snapshot
+    from batchreset.engine.result import Result
+
+__all__ = ["BatchResetError", "Settings", "__version__", "plan", "run"]
+
+
+async def plan(cohort: str | Path | Sequence[str | Path], settings: Settings) -> Plan:
+    """Look everybody in the cohort up and make a run folder; nothing in the tenant is changed.
+
+    Raises a `RefusedError` when the cohort, the sign-in or the directory does not allow a plan.
+    """
+    from batchreset.auth.token import from_environment  # noqa: PLC0415  importing the package stays cheap
+    from batchreset.engine.plan import Inputs, make  # noqa: PLC0415
+
+    paths = [cohort] if isinstance(cohort, str) or not hasattr(cohort, "__iter__") else cohort
+    return await make(Inputs(cohort=[str(path) for path in paths], tokens=from_environment()), settings)
+
+
+async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], None] = lambda _: None) -> Result:
+    """Carry out a plan and write its report. Nothing is asked: whoever calls this has decided.
+
+    Raises `LockedError` when another process works on the run, `StatusTableError` when the disk did not take all.
+    """
+    from batchreset.auth.token import from_environment  # noqa: PLC0415
+    from batchreset.engine.result import Result  # noqa: PLC0415
+    from batchreset.engine.runner import Means, carry_out  # noqa: PLC0415
+
+    summary = await carry_out(plan.folder, settings, Means(from_environment(), plan.key, progress))
+    return Result(plan.folder, summary)

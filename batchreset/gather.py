@@ -1,0 +1,119 @@
+"""Putting `Settings` together: flag over environment over config file over default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import Field, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from batchreset.errors import SettingsError, UsageError
+from batchreset.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_PREFIX = "BATCHRESET_"
+_TYPES = get_type_hints(Settings)
+
+
+def flag_of(name: str) -> str:
+    """Return the option of a setting: `max_failures` is `--max-failures`."""
+    return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
+def type_of(name: str) -> Any:
+    """Return a setting's type, without the None that stands for "not given"."""
+    declared = _TYPES[name]
+    given = [kind for kind in get_args(declared) if kind is not type(None)]
+    return given[0] if given and type(None) in get_args(declared) else declared
+
+
+def is_list(name: str) -> bool:
+    """Say whether a setting may be given several times."""
+    return bool(_TYPES[name] == tuple[str, ...])
+
+
+def gather(flags: Mapping[str, Any], config: Path | None = None, base: Settings | None = None) -> Settings:
+    """Make settings from what the command line gave (None, False and empty: not given), environment and file.
+
+    `base` are settings to start from instead: then only flags count on top of them. Raises `UsageError` for a value
+    that cannot be read, `SettingsError` for a config file that cannot.
+    """
+    file = {} if base is not None else _read_config(config)
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        flag, variable = flags.get(item.name), os.environ.get(variable_of(item.name))
+        if flag not in (None, False, (), []):
+            values[item.name] = _value(item, flag, flag_of(item.name))
+        elif base is not None:
+            values[item.name] = getattr(base, item.name)
+        elif variable and not item.metadata["flag_only"]:
+            given = variable.splitlines() if is_list(item.name) else variable
+            values[item.name] = _value(item, given, variable_of(item.name))
+        elif item.name in file:
+            values[item.name] = _value(item, file[item.name], f"{config or config_path()}: {item.name}")
+    return Settings(**values)
+
+
+def restore(recorded: Mapping[str, Any]) -> Settings:
+    """Make the settings again that a run recorded."""
+    known = {item.name: item for item in fields(Settings)}
+    return Settings(
+        **{
+            name: _value(known[name], value, name)
+            for name, value in recorded.items()
+            if name in known and value not in (None, [])
+        }
+    )
+
+
+def config_path() -> Path:
+    """Say where the user's config file is, or would be. A file in the current folder is never read by itself."""
+    from platformdirs import user_config_path  # noqa: PLC0415  not needed for --help
+
+    return user_config_path("batchreset", appauthor=False) / "config.toml"
+
+
+def _read_config(named: Path | None) -> dict[str, Any]:
+    path = named or config_path()
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+    except FileNotFoundError:
+        if named is None:
+            return {}
+        raise SettingsError(f"--config {path}: there is no such file.") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the config file cannot be read ({error}).") from error
+    allowed = {item.name for item in fields(Settings) if not item.metadata["flag_only"]}
+    for name in found:
+        if name.replace("-", "_") not in allowed:
+            raise SettingsError(f"{path}: {name} is no setting, or one that only a flag may set.")
+    return {name.replace("-", "_"): value for name, value in found.items()}
+
+
+def _value(item: Field[Any], given: Any, where: str) -> Any:
+    """Turn what was given into the setting's type; `where` names it in the error."""
+    if is_list(item.name):
+        texts = given if isinstance(given, list | tuple) else [given]
+        if item.name == "accept_excluded":
+            texts = [part for text in texts for part in str(text).split(",")]
+        return tuple(text for each in texts if (text := str(each).strip()))
+    kind = type_of(item.name)
+    if kind is bool:
+        if isinstance(given, bool):
+            return given
+        raise UsageError(f"{where}: give true or false, not {given}.")
+    try:
+        return kind(given)
+    except (ValueError, TypeError):
+        allowed = " | ".join(str(each.value) for each in kind) if issubclass(kind, Enum) else f"a {kind.__name__}"
+        raise UsageError(f"{where} {given}: give {allowed}.") from None

@@ -1,0 +1,222 @@
+"""One frozen `Settings`: what a user may choose, declared once.
+
+Each field carries its own help, so the command line, the environment (`BATCHRESET_<FIELD>`) and the config file
+are all derived from this class: flag over environment over file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from batchreset.errors import UsageError
+from batchreset.model import Method, PasswordSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Auth(StrEnum):
+    """How to sign in."""
+
+    TOKEN = "token"  # noqa: S105  a way to sign in, no token
+
+
+class Cloud(StrEnum):
+    """The national clouds of Microsoft Graph."""
+
+    GLOBAL = "global"
+    USGOV = "usgov"
+    DOD = "dod"
+    CHINA = "china"
+
+
+#: Graph's root in each cloud. Source: Microsoft's "National cloud deployments".
+GRAPH_ROOTS: Mapping[Cloud, str] = MappingProxyType(
+    {
+        Cloud.GLOBAL: "https://graph.microsoft.com",
+        Cloud.USGOV: "https://graph.microsoft.us",
+        Cloud.DOD: "https://dod-graph.microsoft.us",
+        Cloud.CHINA: "https://microsoftgraph.chinacloudapi.cn",
+    }
+)
+
+#: Headers that a user may not set on a reset: the client owns them.
+_OWN_HEADERS = frozenset({"authorization", "host", "client-request-id"})
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
+_UNIT_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0})
+
+
+def _option(default: Any, text: str, *, group: str, metavar: str | None = None, flag_only: bool = False) -> Any:
+    """Declare a setting: its help, the commands that take it (`group`), and whether only a flag may set it."""
+    metadata = {"help": text, "group": group, "metavar": metavar, "flag_only": flag_only}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a user may choose. Durations are text such as `90s`, `15m`, `2h`; `seconds()` reads them.
+
+    Raises `UsageError` when a value is out of range or two of them contradict each other.
+    """
+
+    # Where things are.
+    out: Path = _option(Path("reports"), "Where run folders go.", group="out", metavar="DIR")
+    graph_url: str | None = _option(
+        None,
+        "Graph's root without version, if not the cloud's; http:// only for a loopback host.",
+        group="tenant",
+        metavar="URL",
+    )
+    cloud: Cloud = _option(Cloud.GLOBAL, "The national cloud.", group="tenant", metavar="NAME")
+    auth: Auth | None = _option(
+        None, "How to sign in: token (a bearer token from BATCHRESET_ACCESS_TOKEN).", group="tenant", metavar="NAME"
+    )
+
+    # Who is reset.
+    column: str | None = _option(None, "The cohort column that names the account.", group="cohort", metavar="NAME")
+    protect: tuple[str, ...] = _option(
+        (), "An account never to touch, by object id or UPN; repeatable.", group="cohort", metavar="ID"
+    )
+    include_privileged: bool = _option(
+        False, "Reset accounts that hold a directory role too.", group="cohort", flag_only=True
+    )
+    allow_unchecked: bool = _option(
+        False, "With --yes, go on although a look-up was refused.", group="go", flag_only=True
+    )
+    accept_excluded: tuple[str, ...] = _option(
+        (), "Reasons of exclusion that are as intended, comma-separated.", group="go", metavar="R,..."
+    )
+
+    # How they are reset.
+    method: Method = _option(Method.RESET_PASSWORD, "The route: reset-password.", group="cohort", metavar="NAME")
+    password_source: PasswordSource = _option(
+        PasswordSource.GENERATED,
+        "generated (made here) | system (made by the service) | column (from the cohort).",
+        group="cohort",
+        metavar="NAME",
+    )
+    password_column: str | None = _option(
+        None, "The cohort column that holds the new passwords.", group="cohort", metavar="NAME"
+    )
+    recipient: tuple[str, ...] = _option(
+        (), "An age public key that may open the sealed passwords; repeatable.", group="cohort", metavar="KEY"
+    )
+    header: tuple[str, ...] = _option(
+        (), "A header added to every reset request; repeatable.", group="cohort", metavar="K=V"
+    )
+    body_property: tuple[str, ...] = _option(
+        (), "A property added to every reset request's body; repeatable.", group="cohort", metavar="K=V"
+    )
+    ticket: str | None = _option(None, "Recorded in plan, report and audit trail.", group="cohort", metavar="TEXT")
+    justification: str | None = _option(
+        None, "Recorded in plan, report and audit trail.", group="cohort", metavar="TEXT"
+    )
+
+    # How fast, how far.
+    workers: int = _option(32, "Requests under way at once.", group="go", metavar="N")
+    rate: float | None = _option(None, "Never more writes a second than this.", group="go", metavar="N")
+    max_failures: str | None = _option(
+        None,
+        "Halt when more than this have failed of the rows ended since this start: a number, or a percentage. "
+        "[default: 20%, and at least 10]",
+        group="go",
+        metavar="N|N%",
+    )
+    deadline: str = _option(
+        "1h", "How long an operation is followed before the directory is asked.", group="go", metavar="DURATION"
+    )
+    directory_lag: str = _option(
+        "5m",
+        "How long an unchanged lastPasswordChangeDateTime proves nothing.",
+        group="go",
+        metavar="DURATION",
+    )
+    yes: bool = _option(False, "Do not ask.", group="go", flag_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, before anything is read or sent."""
+        if self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: at least one worker is needed.")
+        if self.rate is not None and self.rate <= 0:
+            raise UsageError(f"--rate {self.rate}: the rate must be above zero.")
+        if self.password_source is PasswordSource.COLUMN and not self.password_column:
+            raise UsageError("--password-source column needs --password-column NAME to say which column.")
+        if self.password_column and self.password_source is not PasswordSource.COLUMN:
+            raise UsageError("--password-column is for --password-source column: add it, or leave both out.")
+        for name in ("deadline", "directory_lag"):
+            seconds(getattr(self, name), f"--{name.replace('_', '-')}")
+        if self.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", self.max_failures):
+            raise UsageError(
+                f"--max-failures {self.max_failures}: give a number such as 25, or a percentage such as 5%."
+            )
+        self._check_additions()
+        _check_graph_url(self.graph_root)
+
+    def _check_additions(self) -> None:
+        for name, _ in pairs(self.header, "--header"):
+            if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
+                raise UsageError(f"--header {name}: this header is set by batchreset and cannot be replaced.")
+        for name, _ in pairs(self.body_property, "--body-property"):
+            if name.lower() == "newpassword":
+                raise UsageError(
+                    "--body-property newPassword: passwords never go on a command line; use --password-source column."
+                )
+
+    @property
+    def graph_root(self) -> str:
+        """Graph's root without version and without a trailing slash."""
+        return (self.graph_url or GRAPH_ROOTS[self.cloud]).rstrip("/")
+
+    def but(self, **changes: Any) -> Self:
+        """Return these settings with some replaced."""
+        return replace(self, **changes)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings as JSON values, for the run's own record."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in found.items()}
+
+
+def seconds(text: str, option: str) -> float:
+    """Read a duration such as `90s`, `15m`, `2h` or `1d` (a bare number is seconds); `option` names it in the error."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None:
+        raise UsageError(f"{option} {text}: give a duration such as 90s, 15m or 2h.")
+    return float(match["number"]) * _UNIT_SECONDS[match["unit"] or "s"]
+
+
+def pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
+    """Split each `K=V`; `option` names it in the error."""
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or any(letter in text for letter in "\r\n\0"):
+            raise UsageError(f"{option} {name.strip()}: give it as NAME=VALUE.")
+        found.append((name.strip(), value))
+    return found
+
+
+def _check_graph_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise UsageError(f"--graph-url {url}: give Graph's root, such as https://graph.microsoft.com.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise UsageError(
+            f"--graph-url {url}: http:// is for a loopback host only, since a token and passwords travel; use https://."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
