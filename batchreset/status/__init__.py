@@ -1,0 +1,1 @@
+"""The status table: what is known of every row, and nothing else knows it better."""

@@ -1,0 +1,188 @@
+"""What can be written to the status table: a `Change` is one statement and its values, made by the functions here.
+
+Changes that belong together are put to the writer in one call, and are on disk together or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, func, insert, update
+
+from batchreset.clock import timestamp
+from batchreset.model import ENDED, MOVES, Fate, Reason, State, Step
+from batchreset.status.schema import audit, candidates, resets, sends
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.dml import Insert, Update
+
+_INSERT_CANDIDATE = insert(candidates)
+_INSERT_SEND = insert(sends).values(
+    {name: bindparam(name) for name in ("client_request_id", "reset_id", "step", "candidate_id", "intent_at")}
+)
+_UPDATE_SEND = (
+    update(sends)
+    .where(sends.c.client_request_id == bindparam("send"))
+    .values({name: bindparam(name) for name in ("request_id", "answered_at", "status", "verdict", "operation_url")})
+)
+_UPDATE_OPERATION = (
+    update(sends)
+    .where(sends.c.client_request_id == bindparam("send"))
+    .values(
+        polls=bindparam("polls"),
+        operation_status=func.coalesce(bindparam("operation_status"), sends.c.operation_status),
+        operation_ended_at=bindparam("operation_ended_at"),
+    )
+)
+_UPDATE_CANDIDATE = (
+    update(candidates)
+    .where(candidates.c.id == bindparam("candidate"))
+    .values(fate=bindparam("fate"), sealed=func.coalesce(bindparam("sealed"), candidates.c.sealed))
+)
+_UPDATE_RESET = (
+    update(resets)
+    .where(resets.c.id == bindparam("reset"), resets.c.state == bindparam("moved_from"))
+    .values(
+        state=bindparam("target"),
+        reason=bindparam("reason"),
+        detail=bindparam("detail"),
+        settled_on=func.coalesce(bindparam("settled_on"), resets.c.settled_on),
+        finished_at=bindparam("finished_at"),
+        verified_at=func.coalesce(bindparam("verified_at"), resets.c.verified_at),
+    )
+)
+_INSERT_EVENT = insert(audit)
+
+#: The order in which a commit applies its statements: what is referred to comes first.
+ORDER: tuple[Insert | Update, ...] = (
+    _INSERT_CANDIDATE,
+    _INSERT_SEND,
+    _UPDATE_SEND,
+    _UPDATE_OPERATION,
+    _UPDATE_CANDIDATE,
+    _UPDATE_RESET,
+    _INSERT_EVENT,
+)
+
+
+class Change(NamedTuple):
+    """One statement, as its place in `ORDER`, and its values."""
+
+    statement: int
+    values: dict[str, Any]
+
+
+class IllegalMoveError(Exception):
+    """A move that the table of moves does not allow: a fault of the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is known of a row besides its state: why, on which candidate, and when the directory showed the change."""
+
+    reason: Reason | None = None
+    detail: str | None = None
+    settled_on: int | None = None
+    verified_at: str | None = None
+
+
+_NOTHING = Ending()
+
+
+def moved(reset_id: int, source: State, target: State, ending: Ending = _NOTHING) -> Change:
+    """Move a row. Raises `IllegalMoveError` for a move that `MOVES` does not name."""
+    if target not in MOVES[source]:
+        raise IllegalMoveError(f"reset {reset_id}: {source} -> {target}")
+    values = {
+        "reset": reset_id,
+        "moved_from": source.value,
+        "target": target.value,
+        "reason": ending.reason,
+        "detail": ending.detail,
+        "settled_on": ending.settled_on,
+        "finished_at": timestamp() if target in ENDED else None,
+        "verified_at": ending.verified_at,
+    }
+    return Change(ORDER.index(_UPDATE_RESET), values)
+
+
+def candidate_made(candidate_id: int, reset_id: int, sealed: bytes | None, fate: Fate) -> Change:
+    """Record a password to be tried, sealed; None where the service is to make it."""
+    values = {"id": candidate_id, "reset_id": reset_id, "sealed": sealed, "fate": fate, "made_at": timestamp()}
+    return Change(ORDER.index(_INSERT_CANDIDATE), values)
+
+
+def candidate_fate(candidate_id: int, fate: Fate, sealed: bytes | None = None) -> Change:
+    """Record what became of a candidate; `sealed` is given when the service has just told the password it made."""
+    return Change(ORDER.index(_UPDATE_CANDIDATE), {"candidate": candidate_id, "fate": fate, "sealed": sealed})
+
+
+def intended(client_request_id: str, reset_id: int, candidate_id: int) -> Change:
+    """Record that a reset is about to be sent."""
+    values = {
+        "client_request_id": client_request_id,
+        "reset_id": reset_id,
+        "step": Step.RESET,
+        "candidate_id": candidate_id,
+        "intent_at": timestamp(),
+    }
+    return Change(ORDER.index(_INSERT_SEND), values)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a send was answered; all None but the verdict where it was not."""
+
+    verdict: str
+    status: int | None = None
+    request_id: str | None = None
+    operation_url: str | None = None
+
+
+def answered(client_request_id: str, answer: Answered) -> Change:
+    """Record the answer to a send."""
+    values = {
+        "send": client_request_id,
+        "request_id": answer.request_id,
+        "answered_at": timestamp() if answer.status is not None else None,
+        "status": answer.status,
+        "verdict": answer.verdict,
+        "operation_url": answer.operation_url,
+    }
+    return Change(ORDER.index(_UPDATE_SEND), values)
+
+
+def operation_seen(client_request_id: str, polls: int, status: str | None, *, ended: bool) -> Change:
+    """Record what the latest look at an operation showed."""
+    values = {
+        "send": client_request_id,
+        "polls": polls,
+        "operation_status": status,
+        "operation_ended_at": timestamp() if ended else None,
+    }
+    return Change(ORDER.index(_UPDATE_OPERATION), values)
+
+
+def logged(event: str, *, reset_id: int | None = None, **fields: Any) -> Change:
+    """Record a decision in the audit trail."""
+    return _event(event, None, None, reset_id, fields)
+
+
+def requested(route: str, status: int | None, *, reset_id: int | None = None, **fields: Any) -> Change:
+    """Record a request in the audit trail: `route` is `write`, `read` or `poll`."""
+    return _event("request", route, status, reset_id, fields)
+
+
+def _event(event: str, route: str | None, status: int | None, reset_id: int | None, fields: dict[str, Any]) -> Change:
+    told = {name: value for name, value in fields.items() if value is not None}
+    values = {
+        "at": timestamp(),
+        "event": event,
+        "route": route,
+        "status": status,
+        "reset_id": reset_id,
+        "fields": json.dumps(told, ensure_ascii=False),
+    }
+    return Change(ORDER.index(_INSERT_EVENT), values)

@@ -1,0 +1,117 @@
+"""The run's own line: what it is, in whose name, against which tenant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from batchreset.clock import timestamp
+from batchreset.model import Method, Operator, RunState
+from batchreset.status.schema import SCHEMA_VERSION, run
+from batchreset.version import __version__
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One input as it was understood: the file's `sha256`, its number of records, the column that named the account."""
+
+    name: str
+    sha256: str
+    records: int
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the status table says of the run as a whole. Times are ISO 8601 UTC, `seconds` the work of all starts."""
+
+    run_id: str
+    operator: Operator
+    graph_url: str
+    method: Method
+    settings: dict[str, Any]
+    sources: tuple[SourceRecord, ...]
+    cohort_columns: tuple[str, ...]
+    recipient: str = ""
+    rehearsal: bool = False
+    unchecked: tuple[str, ...] = ()
+    ticket: str | None = None
+    justification: str | None = None
+    state: RunState = RunState.PLANNED
+    halted_because: str | None = None
+    created_at: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+    seconds: float = 0.0
+    version: str = __version__
+
+
+def save(engine: Engine, record: RunRecord) -> None:
+    """Write the run's line for the first time."""
+    operator = record.operator
+    values = {
+        "run_id": record.run_id,
+        "schema_version": SCHEMA_VERSION,
+        "version": record.version,
+        "state": record.state,
+        "rehearsal": int(record.rehearsal),
+        "created_at": timestamp(),
+        "operator": json.dumps({"object_id": operator.object_id, "user": operator.user}),
+        "tenant": json.dumps({"id": operator.tenant_id, "name": operator.tenant}),
+        "graph_url": record.graph_url,
+        "method": record.method,
+        "settings": json.dumps(record.settings),
+        "sources": json.dumps([asdict(source) for source in record.sources]),
+        "cohort_columns": json.dumps(record.cohort_columns),
+        "unchecked": json.dumps(record.unchecked),
+        "recipient": record.recipient,
+        "ticket": record.ticket,
+        "justification": record.justification,
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(run), values)
+
+
+def load(engine: Engine) -> RunRecord:
+    """Read the run's line."""
+    with engine.connect() as connection:
+        line = connection.execute(select(run)).one()
+    operator, tenant = json.loads(line.operator), json.loads(line.tenant)
+    return RunRecord(
+        run_id=line.run_id,
+        rehearsal=bool(line.rehearsal),
+        operator=Operator(operator["object_id"], operator["user"], tenant["id"], tenant["name"]),
+        graph_url=line.graph_url,
+        method=Method(line.method),
+        settings=json.loads(line.settings),
+        sources=tuple(SourceRecord(**source) for source in json.loads(line.sources)),
+        cohort_columns=tuple(json.loads(line.cohort_columns)),
+        unchecked=tuple(json.loads(line.unchecked)),
+        recipient=line.recipient,
+        ticket=line.ticket,
+        justification=line.justification,
+        state=RunState(line.state),
+        halted_because=line.halted_because,
+        created_at=line.created_at,
+        started_at=line.started_at,
+        finished_at=line.finished_at,
+        seconds=line.seconds,
+        version=line.version,
+    )
+
+
+def note(engine: Engine, **values: Any) -> None:
+    """Set columns of the run's line."""
+    with engine.begin() as connection:
+        connection.execute(update(run).values(**values))
+
+
+def note_unchecked(engine: Engine, unchecked: tuple[str, ...]) -> None:
+    """Set what could not be checked, as the latest screening found it."""
+    note(engine, unchecked=json.dumps(unchecked))
