@@ -1,0 +1,1 @@
+"""Passwords: made, sealed, opened. The only room that sees a plain one."""

@@ -1,0 +1,33 @@
+"""Making passwords that Entra accepts and people can type."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+from batchreset.secret import Secret
+
+#: Twenty characters of this alphabet carry over 115 bits.
+LENGTH = 20
+_LOOK_ALIKES = frozenset("0O1lI|5S2Z8B")
+_LOWER, _UPPER, _DIGITS = (
+    "".join(letter for letter in kind if letter not in _LOOK_ALIKES)
+    for kind in (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+)
+#: Punctuation that survives CSV, shells' copy and paste, and being read out on the telephone.
+_SYMBOLS = "!#$%*+-=?@_"
+CLASSES = (_LOWER, _UPPER, _DIGITS, _SYMBOLS)
+ALPHABET = "".join(CLASSES)
+#: A spreadsheet would run a cell that begins so.
+_FORMULA = frozenset("=+-@")
+
+
+def generate() -> Secret:
+    """Make a password that has all four classes and begins no formula; all such texts are equally likely.
+
+    Entra wants 8 to 256 characters and three of the four classes (Microsoft, "Password policies and restrictions").
+    """
+    while True:
+        text = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+        if text[0] not in _FORMULA and all(any(letter in kind for letter in text) for kind in CLASSES):
+            return Secret(text)
