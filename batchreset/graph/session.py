@@ -1,0 +1,179 @@
+"""One HTTP session to Graph: a request in, what came of it out. Never raises for what the network does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+import urllib.request
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import truststore
+from yarl import URL
+
+from batchreset.errors import SettingsError
+from batchreset.policy.verdict import Answer, Lost, NotSent, Result
+from batchreset.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from batchreset.auth.token import TokenSource
+
+#: Bytes of a body that are read; what is longer counts as unreadable.
+MAX_BODY = 1024 * 1024
+MAX_BATCH_BODY = 8 * MAX_BODY
+_CONNECT_SECONDS, _SILENCE_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 120.0
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it; nothing in it is secret but `result.body`. `seconds` is the time it took."""
+
+    method: str
+    path: str
+    client_request_id: str
+    result: Result
+    seconds: float
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status, if there was one."""
+        return self.result.status if isinstance(self.result, Answer) else None
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's own name of the request, for Microsoft's support."""
+        return self.result.headers.get("request-id") if isinstance(self.result, Answer) else None
+
+
+class GraphSession:
+    """A session to one Graph root. Use as an async context manager; `connections` bounds the requests under way."""
+
+    def __init__(self, root: str, tokens: TokenSource, *, connections: int) -> None:
+        """Talk to `root` (no version, no trailing slash) with tokens from `tokens`."""
+        self.root = root
+        self._tokens = tokens
+        self._connections = connections
+        self._proxy = _proxy_for(root)
+        self._base = URL(f"{root}/v1.0/", encoded=True)
+        self._http: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        secure = _trust() if self.root.startswith("https:") else True
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
+            timeout=aiohttp.ClientTimeout(
+                total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
+            ),
+            headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    def resolve(self, url: str) -> str | None:
+        """Make a Location or nextLink absolute; None where it leads to another scheme, host or port.
+
+        The token goes to the configured root and nowhere else.
+        """
+        try:
+            absolute = self._base.join(URL(url, encoded=True))
+            is_ours = absolute.origin() == self._base.origin() and absolute.user is None
+        except ValueError:
+            return None
+        return str(absolute) if is_ours else None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+        max_body: int = MAX_BODY,
+    ) -> Exchange:
+        """Send one request and say what came of it.
+
+        `path` is below the version, or a URL that `resolve` returned; it is sent to the letter, since an operation's
+        query string routes to the right backend and a nextLink is opaque.
+        """
+        name = client_request_id or str(uuid.uuid4())
+        url = f"{self.root}/v1.0{path}" if path.startswith("/") else path
+        if self.resolve(url) is None:
+            raise ValueError("a request to another host than Graph's")
+        token = await self._tokens.token()
+        sent = {**(headers or {}), "Authorization": f"Bearer {token.reveal()}", "client-request-id": name}
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        result = await self._exchange(method, url, body, sent, max_body)
+        return Exchange(method, url.removeprefix(self.root), name, result, clock() - start)
+
+    async def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], max_body: int) -> Result:
+        try:
+            async with self._http.request(
+                method, URL(url, encoded=True), json=body, headers=headers, proxy=self._proxy, allow_redirects=False
+            ) as response:
+                return await _read(response, max_body)
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ClientConnectorDNSError,
+        ) as error:
+            return NotSent(_why(error))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Lost(_why(error))
+
+
+async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
+    """Read the body to its limit. The status line is known by now, so whatever happens here is still an answer."""
+    received = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            received += chunk
+            if len(received) > max_body:
+                response.close()
+                return Answer(response.status, response.headers, readable=False)
+        body = json.loads(received) if received.strip() else None
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
+        return Answer(response.status, response.headers, readable=False)
+    return Answer(response.status, response.headers, body)
+
+
+def _why(error: Exception) -> str:
+    """Name the error without what it carries: a message may quote a URL, never a header or a body."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _trust() -> ssl.SSLContext:
+    """Trust what the operating system trusts, and what SSL_CERT_FILE or REQUESTS_CA_BUNDLE add."""
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        if path := os.environ.get(variable):
+            try:
+                context.load_verify_locations(cafile=path)
+            except (OSError, ssl.SSLError) as error:
+                raise SettingsError(f"{variable}={path}: these certificates cannot be read ({error}).") from error
+    return context
+
+
+def _proxy_for(root: str) -> str | None:
+    """Say which proxy HTTPS_PROXY and NO_PROXY (or the system's settings) name for Graph; loopback goes direct."""
+    parts = urlsplit(root)
+    host = parts.hostname or ""
+    if host in {"localhost", "::1"} or host.startswith("127.") or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
