@@ -1,0 +1,153 @@
+"""Quotas a service may keep: pure arithmetic, every method is told the time.
+
+Identity limits of Graph are documented as token buckets; which kind resetPassword answers to is not published, so
+a client has to get on with all of them. Source of the figures: Microsoft's "Microsoft Graph service-specific
+throttling limits", Identity and access.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Kind(StrEnum):
+    """How a quota is counted."""
+
+    #: Tokens come back steadily; what is saved up may be spent at once.
+    BUCKET = "bucket"
+    #: A whole allowance at the start of every window, counted from time 0.
+    FIXED_WINDOW = "fixed-window"
+    #: No more than the allowance in any stretch of a window's length.
+    SLIDING_WINDOW = "sliding-window"
+
+
+class RetryAfter(StrEnum):
+    """What a refusal says about waiting, where it is no constant."""
+
+    EXACT = "exact"
+    WHOLE_SECONDS = "whole-seconds"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A quota's terms: `rate` units a second in the long run, `depth` units at once.
+
+    A window holds `depth` units and is `depth / rate` seconds long. `retry_after` is a `RetryAfter`, or a constant in
+    seconds. With `charge_refused`, refused calls use up quota like any other.
+    """
+
+    rate: float
+    depth: float
+    kind: Kind = Kind.BUCKET
+    charge_refused: bool = False
+    retry_after: RetryAfter | float = RetryAfter.EXACT
+
+    def start(self) -> Quota:
+        """Return a fresh quota on these terms."""
+        match self.kind:
+            case Kind.BUCKET:
+                return Bucket(self)
+            case Kind.FIXED_WINDOW:
+                return FixedWindow(self)
+            case Kind.SLIDING_WINDOW:
+                return SlidingWindow(self)
+
+    def header(self, wait: float) -> str | None:
+        """Write the Retry-After of a refusal after which a call would pass in `wait` seconds."""
+        match self.retry_after:
+            case RetryAfter.ABSENT:
+                return None
+            case RetryAfter.EXACT:
+                return f"{math.ceil(wait * 1000) / 1000:g}"
+            case RetryAfter.WHOLE_SECONDS:
+                return str(math.ceil(wait))
+            case seconds:
+                return f"{seconds:g}"
+
+
+#: 3,000 writes per 150 seconds for one app in one tenant.
+DOCUMENTED_WRITES = Limit(rate=20, depth=3000)
+#: 8,000 resource units per 10 seconds, for tenants of over 500 users.
+DOCUMENTED_UNITS = Limit(rate=800, depth=8000)
+
+
+class Quota(Protocol):
+    """A quota at work."""
+
+    limit: Limit
+
+    def take(self, now: float, cost: float = 1) -> float:
+        """Spend `cost` units and return 0, or refuse and return the seconds until they would be there."""
+
+
+class Bucket:
+    """A token bucket. It starts full; refused calls that are charged leave it in debt."""
+
+    def __init__(self, limit: Limit) -> None:
+        """Fill the bucket."""
+        self.limit = limit
+        self._tokens = limit.depth
+        self._at = 0.0
+
+    def take(self, now: float, cost: float = 1) -> float:
+        """Spend tokens, or say how long until they are there."""
+        self._tokens = min(self.limit.depth, self._tokens + (now - self._at) * self.limit.rate)
+        self._at = now
+        refused = self._tokens < cost
+        if not refused or self.limit.charge_refused:
+            self._tokens -= cost
+        return (cost - self._tokens) / self.limit.rate if refused else 0.0
+
+
+class FixedWindow:
+    """An allowance per window; the windows follow one another from time 0."""
+
+    def __init__(self, limit: Limit) -> None:
+        """Begin with an untouched window."""
+        self.limit = limit
+        self._length = limit.depth / limit.rate
+        self._window = 0.0
+        self._spent = 0.0
+
+    def take(self, now: float, cost: float = 1) -> float:
+        """Spend from this window, or say how long it lasts."""
+        window = now // self._length
+        if window != self._window:
+            self._window, self._spent = window, 0.0
+        refused = self._spent + cost > self.limit.depth
+        if not refused or self.limit.charge_refused:
+            self._spent += cost
+        return (window + 1) * self._length - now if refused else 0.0
+
+
+class SlidingWindow:
+    """An allowance for any stretch of a window's length."""
+
+    def __init__(self, limit: Limit) -> None:
+        """Begin with nothing spent."""
+        self.limit = limit
+        self._length = limit.depth / limit.rate
+        self._spent: deque[tuple[float, float]] = deque()
+        self._sum = 0.0
+
+    def take(self, now: float, cost: float = 1) -> float:
+        """Spend, or say when enough of what was spent is a window ago."""
+        while self._spent and self._spent[0][0] <= now - self._length:
+            self._sum -= self._spent.popleft()[1]
+        refused = self._sum + cost > self.limit.depth
+        if not refused or self.limit.charge_refused:
+            self._spent.append((now, cost))
+            self._sum += cost
+        if not refused:
+            return 0.0
+        over = self._sum + cost - self.limit.depth
+        for at, spent in self._spent:
+            over -= spent
+            if over <= 0:
+                return at + self._length - now
+        return self._length

@@ -1,0 +1,176 @@
+"""The simulated tenant's door: which route a request takes, sign-in, outages, quotas, batches, request ids.
+
+Synchronous and free of sockets, so that the children of a `$batch` come in just like requests of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from batchreset.rehearsal import lookups, writes
+from batchreset.rehearsal.behaviour import PASSWORD_METHOD, WRITES, Route
+from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object
+from batchreset.rehearsal.tenant import What
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchreset.rehearsal.quota import Quota
+    from batchreset.rehearsal.tenant import Tenant
+
+MOST_IN_A_BATCH = 20
+
+_HANDLERS: Mapping[Route, Callable[[Tenant, Call], Answer]] = MappingProxyType(
+    {
+        Route.ME: lookups.me,
+        Route.ORGANIZATION: lookups.organization,
+        Route.USERS: lookups.users,
+        Route.USER: lookups.user,
+        Route.ROLES: lookups.roles,
+        Route.OPERATION: lookups.operation,
+        Route.RESET: writes.reset,
+        Route.UPDATE: writes.update,
+        Route.REVOKE: writes.revoke,
+    }
+)
+_ROUTES: Mapping[str, Route] = MappingProxyType(
+    {
+        "GET v1.0/me": Route.ME,
+        "GET v1.0/organization": Route.ORGANIZATION,
+        "GET v1.0/users": Route.USERS,
+        "GET v1.0/users/*": Route.USER,
+        "GET v1.0/roleManagement/directory/roleAssignments": Route.ROLES,
+        "POST v1.0/$batch": Route.BATCH,
+        "GET v1.0/users/*/authentication/operations/*": Route.OPERATION,
+        f"POST v1.0/users/*/authentication/methods/{PASSWORD_METHOD}/resetPassword": Route.RESET,
+        "PATCH v1.0/users/*": Route.UPDATE,
+        "POST v1.0/users/*/revokeSignInSessions": Route.REVOKE,
+    }
+)
+
+
+class Service:
+    """Answers calls on behalf of a tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        """Begin with untouched quotas."""
+        self._tenant = tenant
+        self._writes = tenant.behaviour.writes.start() if tenant.behaviour.writes else None
+        self._units = tenant.behaviour.units.start() if tenant.behaviour.units else None
+
+    def answer(self, call: Call) -> Answer:
+        """Answer one call, and count it."""
+        route = route_of(call.method, call.segments)
+        ids = {"request-id": str(uuid4())}
+        ids["client-request-id"] = call.client_request_id or ids["request-id"]
+        try:
+            answer = self._outage() or self._admit(call, route)
+        except RefusedError as refusal:
+            answer = refusal.answer
+            self._note(call, route, What.REFUSED)
+        if isinstance(answer.body, dict) and "error" in answer.body:
+            date = self._tenant.wall(self._tenant.now).removesuffix("Z")
+            answer.body["error"]["innerError"] = {"date": date, **ids}
+        answer.headers |= ids
+        self._tenant.requests[route, answer.status] += 1
+        return answer
+
+    def _outage(self) -> Answer | None:
+        now = self._tenant.now
+        for outage in self._tenant.behaviour.outages:
+            if outage.start <= now < outage.end:
+                return error(503, "serviceNotAvailable", "Service unavailable.") if outage.answered else Answer(None)
+        return None
+
+    def _admit(self, call: Call, route: Route) -> Answer:
+        """Let a call through to its handler. Raises `RefusedError` where it is turned away."""
+        self._note(call, route, What.RECEIVED)
+        if not call.in_batch and call.headers.get("Authorization") != f"Bearer {self._tenant.token}":
+            raise _unauthenticated("Authorization" in call.headers)
+        if route is Route.UNKNOWN:
+            raise bad(f"Resource not found for the segment '{'/'.join(call.segments[1:])}'.", "BadRequest")
+        if route is Route.BATCH:
+            return self._batch(call)
+        self._spend(call, route)
+        if route in self._tenant.behaviour.forbidden:
+            raise denied()
+        return _HANDLERS[route](self._tenant, call)
+
+    def _note(self, call: Call, route: Route, what: What) -> None:
+        if route in WRITES and (account := self._tenant.find(call.user)):
+            self._tenant.note(account, what, call.client_request_id)
+
+    def _spend(self, call: Call, route: Route) -> None:
+        """Take what a call costs from the quotas, which a batch's children pay one by one."""
+        now = self._tenant.now
+        if route in WRITES:
+            _take(self._writes, now, 1, "Tenant_Application/Write/1")
+        is_dear = route in {Route.USER, Route.USERS, Route.ME} and "$select" not in call.query
+        _take(self._units, now, 2 if is_dear else 1, "Tenant_Application/ReadWrite/1")
+
+    def _batch(self, call: Call) -> Answer:
+        children = call.properties().get("requests")
+        if call.in_batch or not isinstance(children, list):
+            raise bad("Invalid batch payload format.", "BadRequest")
+        if len(children) > MOST_IN_A_BATCH:
+            message = f"Number of batch request steps exceeds the maximum value of {MOST_IN_A_BATCH}."
+            raise bad(message, "BadRequest")
+        ids = {str(json_object(child).get("id") or "") for child in children}
+        if len(ids) < len(children) or "" in ids:
+            raise bad("Every request of a batch needs an id of its own.", "BadRequest")
+        responses = [self._child(child) for child in children]
+        self._tenant.rng.shuffle(responses)
+        return Answer(200, {"responses": responses})
+
+    def _child(self, child: Mapping[str, Any]) -> dict[str, Any]:
+        url = URL(f"/v1.0/{str(child.get('url', '')).lstrip('/')}")
+        call = Call(
+            method=str(child.get("method", "")).upper(),
+            segments=segments_of(url.path),
+            query=url.query,
+            headers=CIMultiDict(json_object(child.get("headers"))),
+            body=json.dumps(child.get("body")).encode(),
+            in_batch=True,
+        )
+        answer = self.answer(call)
+        headers = {**answer.headers, "Content-Type": "application/json"}
+        # A child has no connection of its own that could be closed.
+        return {"id": child["id"], "status": answer.status or 504, "headers": headers, "body": answer.body}
+
+
+def segments_of(path: str) -> tuple[str, ...]:
+    """Split a decoded path; the first segment is the version."""
+    return tuple(path.strip("/").split("/"))
+
+
+def route_of(method: str, segments: tuple[str, ...]) -> Route:
+    """Say which route a request takes, whoever and whichever operation it is about."""
+    shape = list(segments)
+    if shape[1:2] == ["users"]:
+        shape[2:3] = "*" * len(shape[2:3])
+        if shape[4:5] == ["operations"]:
+            shape[5:6] = "*" * len(shape[5:6])
+    return _ROUTES.get(f"{method} {'/'.join(shape)}", Route.UNKNOWN)
+
+
+def _take(quota: Quota | None, now: float, cost: float, scope: str) -> None:
+    wait = quota.take(now, cost) if quota else 0.0
+    if quota is None or wait <= 0:
+        return
+    headers = {"x-ms-throttle-scope": scope, "x-ms-throttle-information": "ResourceUnitLimitExceeded"}
+    hint = quota.limit.header(wait)
+    if hint is not None:
+        headers["Retry-After"] = hint
+    raise RefusedError(429, "TooManyRequests", "Too many requests.", headers)
+
+
+def _unauthenticated(token_given: bool) -> RefusedError:  # noqa: FBT001  one question, one answer
+    message = "Lifetime validation failed, the token is expired." if token_given else "Access token is empty."
+    challenge = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+    return RefusedError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})

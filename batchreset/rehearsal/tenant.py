@@ -1,0 +1,236 @@
+"""The simulated tenant's state: accounts, operations, and its own record of what was done to whom.
+
+Nothing runs by itself: what is due by now is applied whenever somebody looks. Passwords are held in memory only.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import secrets
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from batchreset.rehearsal.behaviour import COURSES, ORDINARY_COURSE, STRIKES, Behaviour, Course, Fault, Route, Strike
+from batchreset.rehearsal.population import OPERATOR, User, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+#: How long an operation can be read.
+OPERATION_KEPT = 24 * 3600.0
+#: On-premises policy refuses a second change this soon (the minimum password age of a default domain policy).
+MINIMUM_AGE = 24 * 3600.0
+#: An operation has not started yet for this share of its time, and at most for so many seconds.
+NOT_STARTED_SHARE, NOT_STARTED_MOST = 0.2, 2.0
+#: `statusDetail` of an operation that succeeded. Source: Microsoft's "Get longRunningOperation".
+RESET_SUCCESS = "ResetSuccess"
+
+
+class What(StrEnum):
+    """What can happen to an account."""
+
+    #: A write arrived that named it.
+    RECEIVED = "received"
+    #: The write was answered in a way that proves that nothing was done.
+    REFUSED = "refused"
+    #: An operation began.
+    ACCEPTED = "accepted"
+    #: A new password is in force.
+    APPLIED = "applied"
+    #: An operation ended without effect.
+    FAILED = "failed"
+    #: Its sessions were revoked, or it was blocked or opened for sign-in.
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an account, `at` seconds of the tenant's life."""
+
+    at: float
+    what: What
+    client_request_id: str | None
+    #: The password that is in force from here on.
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Operation:
+    """A reset under way, or ended: it takes effect at `ends_at`, which is infinite for one that never ends."""
+
+    id: str
+    account: Account
+    password: str = field(repr=False)
+    client_request_id: str | None
+    course: Course
+    began_at: float
+    ends_at: float
+    #: `statusDetail` of its end; None while it is under way.
+    detail: str | None = None
+
+    def status(self, now: float) -> str:
+        """Return the status that a reader sees at `now`."""
+        if self.detail is not None:
+            return "succeeded" if self.detail == RESET_SUCCESS else "failed"
+        if now < self.began_at + self.course.odd_for:
+            return "validating"
+        starts_after = min(NOT_STARTED_SHARE * (self.ends_at - self.began_at), NOT_STARTED_MOST)
+        return "notStarted" if now < self.began_at + starts_after else "running"
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """A user, what has become of them, and the events in order."""
+
+    user: User
+    enabled: bool
+    password_changed_at: str
+    sessions_valid_from: str
+    faults: tuple[Fault, ...]
+    #: None until the first reset: the tenant never knew the old one.
+    password: str | None = field(default=None, repr=False)
+    reset_at: float | None = None
+    under_way: list[Operation] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    strikes: Counter[Fault] = field(default_factory=Counter)
+
+    def struck(self) -> Strike | None:
+        """Return what goes wrong with the reset request that has just arrived, if anything does."""
+        for fault in self.faults:
+            strike = STRIKES.get(fault)
+            if strike is not None and self.strikes[fault] < strike.times:
+                self.strikes[fault] += 1
+                return strike
+        return None
+
+    @property
+    def course(self) -> Course:
+        """How this account's operations go."""
+        return next((COURSES[fault] for fault in self.faults if fault in COURSES), ORDINARY_COURSE)
+
+
+class Tenant:
+    """A directory of `users` and the operator, behaving as told, which remembers everything that happened.
+
+    `token` is the bearer token it accepts. Its time is `now`, in seconds: it passes only while the tenant is served.
+    """
+
+    def __init__(self, users: Iterable[User] = (), behaviour: Behaviour | None = None) -> None:
+        """Open the tenant's books."""
+        self.behaviour = behaviour or Behaviour()
+        self.token = secrets.token_urlsafe(32)
+        self.started_at = datetime.now(UTC)
+        self.clock: Callable[[], float] = lambda: 0.0
+        #: Where it is served, without a trailing slash.
+        self.url = ""
+        self.rng = random.Random(self.behaviour.seed)
+        self.requests: Counter[tuple[Route, int | None]] = Counter()
+        self.operations: dict[str, Operation] = {}
+        self.accounts: dict[str, Account] = {}
+        self._by_name: dict[str, Account] = {}
+        for user in (OPERATOR, *users):
+            self._admit(user)
+
+    @property
+    def now(self) -> float:
+        """Seconds of the tenant's life."""
+        return self.clock()
+
+    def wall(self, at: float) -> str:
+        """Write a moment of the tenant's life as a time of day."""
+        return iso(self.started_at + timedelta(seconds=at))
+
+    def context(self, path: str) -> str:
+        """Return the OData context of an answer."""
+        return f"{self.url}/v1.0/$metadata#{path}"
+
+    def find(self, name: str) -> Account | None:
+        """Return the account of an object id or UPN, with everything applied that is due."""
+        key = name.casefold()
+        account = self.accounts.get(key) or self._by_name.get(key)
+        return self.up_to_date(account) if account else None
+
+    def up_to_date(self, account: Account) -> Account:
+        """Return the account with everything applied that is due."""
+        if account.under_way:
+            self._settle(account, self.now)
+        return account
+
+    def password_of(self, object_id: str) -> str | None:
+        """Return the password in force, or None where it was never reset."""
+        account = self.find(object_id)
+        return account.password if account else None
+
+    def events_of(self, object_id: str) -> list[Event]:
+        """Return what happened to an account, in order."""
+        account = self.find(object_id)
+        return list(account.events) if account else []
+
+    def holders_of_roles(self) -> Iterator[tuple[str, str]]:
+        """Return each assignment of a directory role: the holder's object id, and the role definition's."""
+        return ((account.user.id, role) for account in self.accounts.values() for role in account.user.roles)
+
+    def note(self, account: Account, what: What, client_request_id: str | None) -> None:
+        """Remember what has just happened to an account."""
+        account.events.append(Event(self.now, what, client_request_id, account.password))
+
+    def accept(self, account: Account, password: str, client_request_id: str | None) -> Operation:
+        """Begin a reset, which takes effect when its operation ends."""
+        behaviour = self.behaviour
+        spread = behaviour.synchronised_operation if account.user.synchronised else behaviour.cloud_operation
+        course, now = account.course, self.now
+        # A course that never ends does not end where operations take no time either.
+        seconds = course.stretch if course.stretch == math.inf else spread.draw(self.rng) * course.stretch
+        operation = Operation(str(uuid4()), account, password, client_request_id, course, now, now + seconds)
+        self.operations[operation.id] = operation
+        account.under_way.append(operation)
+        self.note(account, What.ACCEPTED, client_request_id)
+        return operation
+
+    def operation(self, operation_id: str) -> Operation | None:
+        """Return an operation that can be read now."""
+        operation = self.operations.get(operation_id)
+        if operation is None or not operation.course.hidden_for <= self.now - operation.began_at < OPERATION_KEPT:
+            return None
+        self.up_to_date(operation.account)
+        return operation
+
+    def put_in_force(self, account: Account, password: str, client_request_id: str | None, at: float) -> None:
+        """Give an account its new password."""
+        account.password, account.reset_at = password, at
+        account.password_changed_at = self.wall(at)
+        account.events.append(Event(at, What.APPLIED, client_request_id, password))
+
+    def settle(self) -> None:
+        """Let every operation that will ever end come to its end, to judge what was done when all is over."""
+        for account in self.accounts.values():
+            self._settle(account, OPERATION_KEPT + self.now)
+
+    def _settle(self, account: Account, now: float) -> None:
+        """Apply what is due by `now`, in the order in which it fell due."""
+        due = sorted((one for one in account.under_way if one.ends_at <= now), key=lambda one: one.ends_at)
+        for operation in due:
+            account.under_way.remove(operation)
+            operation.detail = operation.course.fails or self._on_premises(account, operation.ends_at)
+            if operation.detail == RESET_SUCCESS:
+                self.put_in_force(account, operation.password, operation.client_request_id, operation.ends_at)
+            else:
+                failed = Event(operation.ends_at, What.FAILED, operation.client_request_id, account.password)
+                account.events.append(failed)
+
+    def _on_premises(self, account: Account, at: float) -> str:
+        too_soon = account.reset_at is not None and at - account.reset_at < MINIMUM_AGE
+        return "OnPremisesPolicyViolation" if account.user.synchronised and too_soon else RESET_SUCCESS
+
+    def _admit(self, user: User) -> None:
+        drawn = (fault for fault, rate in self.behaviour.fault_rates.items() if self.rng.random() < rate)
+        account = Account(
+            user, user.enabled, user.password_changed_at, user.password_changed_at, (*user.faults, *drawn)
+        )
+        self.accounts[user.id.casefold()] = account
+        self._by_name[user.user_principal_name.casefold()] = account

@@ -1,0 +1,122 @@
+"""The routes that change something: reset, update, revoke."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import TYPE_CHECKING
+
+from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object, not_found
+from batchreset.rehearsal.population import OPERATOR
+from batchreset.rehearsal.tenant import What
+
+if TYPE_CHECKING:
+    from batchreset.rehearsal.behaviour import Strike
+    from batchreset.rehearsal.tenant import Account, Tenant
+
+#: One reset in so many is answered with a Retry-After for the first look at its operation.
+_HINT_EVERY = 4
+_ALPHABETS = (string.ascii_lowercase, string.ascii_uppercase, string.digits, f" {string.punctuation}")
+_TOLD_TO = "The simulated tenant was told to answer this."
+
+
+def reset(tenant: Tenant, call: Call) -> Answer:
+    """POST /users/{id or UPN}/authentication/methods/{password method}/resetPassword."""
+    if call.in_batch:
+        raise bad("This action is not supported in a batch.", "BadRequest")
+    account = _writable(tenant, call)
+    password = call.properties().get("newPassword")
+    if password is None and account.user.synchronised:
+        raise bad("A new password must be given for a user that is synchronised from on-premises.")
+    _check_password(account, password)
+    strike = account.struck()
+    if strike is None:
+        return _begin(tenant, call, account, password)
+    if not strike.applied:
+        return _spoilt(strike, None)
+    return _spoilt(strike, _begin(tenant, call, account, password))
+
+
+def update(tenant: Tenant, call: Call) -> Answer:
+    """PATCH /users/{id or UPN}: `passwordProfile` and `accountEnabled`."""
+    account, changes = _writable(tenant, call), call.properties()
+    password = json_object(changes.get("passwordProfile")).get("password")
+    if password is not None:
+        if account.user.synchronised:
+            raise bad("Unable to update the specified properties for on-premises mastered Directory Sync objects.")
+        _check_password(account, password)
+        tenant.put_in_force(account, password, call.client_request_id, tenant.now)
+    if "accountEnabled" in changes:
+        account.enabled = bool(changes["accountEnabled"])
+        tenant.note(account, What.CHANGED, call.client_request_id)
+    return Answer(204)
+
+
+def revoke(tenant: Tenant, call: Call) -> Answer:
+    """POST /users/{id or UPN}/revokeSignInSessions."""
+    account = _writable(tenant, call)
+    account.sessions_valid_from = tenant.wall(tenant.now)
+    tenant.note(account, What.CHANGED, call.client_request_id)
+    return Answer(200, {"@odata.context": tenant.context("Edm.Boolean"), "value": True})
+
+
+def is_acceptable(password: object) -> bool:
+    """Say whether the cloud takes a password: 8 to 256 ASCII characters of three of the four classes.
+
+    Source: Microsoft's "Password policies and account restrictions in Microsoft Entra ID".
+    """
+    if not isinstance(password, str) or not 8 <= len(password) <= 256:  # noqa: PLR2004  the published bounds
+        return False
+    classes = sum(any(letter in alphabet for letter in password) for alphabet in _ALPHABETS)
+    return classes >= 3 and all(" " <= letter <= "~" for letter in password)  # noqa: PLR2004  three of four
+
+
+def _begin(tenant: Tenant, call: Call, account: Account, password: str | None) -> Answer:
+    made = None if password is not None else f"{secrets.choice(string.ascii_uppercase)}{secrets.token_hex(5)}-7a"
+    operation = tenant.accept(account, password or made or "", call.client_request_id)
+    # The query routes a real client's look to the right backend.
+    path = f"users/{account.user.id}/authentication/operations/{operation.id}?aadgdc=DUB02P&aadgsu=ssprprod-a"
+    headers = {"Location": f"{tenant.url}/v1.0/{path}"}
+    if operation.ends_at > operation.began_at and tenant.rng.randrange(_HINT_EVERY) == 0:
+        headers["Retry-After"] = "2"
+    body = {"@odata.context": tenant.context("microsoft.graph.passwordResetResponse"), "newPassword": made}
+    return Answer(202, body if made else None, headers)
+
+
+def _spoilt(strike: Strike, usual: Answer | None) -> Answer:
+    """Return what a fault makes of the `usual` answer, which is None where no reset was begun."""
+    headers = {"Retry-After": strike.retry_after} if strike.retry_after else {}
+    if strike.status is None:
+        return Answer(None)
+    if strike.html:
+        return Answer(strike.status, "<html><body><h1>Our services aren't available right now</h1></body></html>")
+    if usual is None:
+        raise RefusedError(strike.status, strike.code, _TOLD_TO, headers)
+    if strike.code:
+        return error(strike.status, strike.code, _TOLD_TO, headers)
+    if not strike.location:
+        del usual.headers["Location"]
+    usual.delay = strike.delay
+    return usual
+
+
+def _writable(tenant: Tenant, call: Call) -> Account:
+    """Return the account to change. Raises `RefusedError` where there is none, or the operator may not."""
+    account = tenant.find(call.user)
+    if account is None:
+        raise not_found(call.user)
+    if account.user.id == OPERATOR.id:
+        raise denied("The operation cannot be performed on a user's own account.")
+    if account.user.roles and not tenant.behaviour.may_reset_privileged:
+        raise denied()
+    if account.user.guest:
+        raise bad("The password of an external user is not held by this tenant.")
+    return account
+
+
+def _check_password(account: Account, password: object) -> None:
+    # Synchronised users answer to the on-premises policy, which speaks up when the operation ends.
+    is_fit = isinstance(password, str) if account.user.synchronised else is_acceptable(password)
+    if password is not None and not is_fit:
+        message = "The specified password does not comply with password complexity requirements."
+        raise bad(message, "PasswordPolicyViolation")
