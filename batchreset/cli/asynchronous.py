@@ -1,0 +1,36 @@
+"""From the command line into the event loop, and out again."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from batchreset.cli.terminal import say
+from batchreset.engine.result import INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; Ctrl-C where nobody handles it ends the command with the status for that."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
+    except KeyboardInterrupt:
+        say("\nbatchreset: stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Take uvloop where it runs."""
+    if sys.platform == "win32" or sys.implementation.name != "cpython":
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return factory

@@ -1,0 +1,123 @@
+"""status, report, runs: reading what runs have left behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from batchreset.cli.options import AsJson, Flags, Run, takes
+from batchreset.cli.terminal import show
+from batchreset.gather import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_WATCH_SECONDS = 1.0
+
+
+@takes("out")
+def status(
+    run: Annotated[str | None, typer.Argument(help="A run folder or a run id; the latest by default.")] = None,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every second until the run ends.")] = False,
+    as_json: AsJson = False,
+    flags: Flags,
+) -> None:
+    """Say where a run stands.
+
+    Examples:
+      batchreset status
+      batchreset status 20261121T175502Z-leak-cohort-7f3a --watch
+    """
+    from batchreset.engine import folder as folders
+    from batchreset.model import RunState
+
+    folder = folders.find(run, gather(flags).out)
+    while True:
+        found = _standing(folder)
+        show(json.dumps(found, indent=2) if as_json else _standing_text(found))
+        if not watch or found["state"] != RunState.RUNNING:
+            return
+        time.sleep(_WATCH_SECONDS)
+
+
+@takes("out")
+def report(run: Run, *, flags: Flags) -> None:
+    """Write the report again from the status table.
+
+    Examples:
+      batchreset report 20261121T175502Z-leak-cohort-7f3a
+    """
+    from batchreset import report as reports
+    from batchreset.cli.words import end_text
+    from batchreset.engine import folder as folders
+    from batchreset.status import database
+
+    folder = folders.find(run, gather(flags).out)
+    with folders.locked(folder):
+        engine = database.connect(folder)
+        try:
+            show(end_text(folder, reports.write(folder, engine)))
+        finally:
+            engine.dispose()
+
+
+@takes("out")
+def runs(*, as_json: AsJson = False, flags: Flags) -> None:
+    """List runs, oldest first.
+
+    Examples:
+      batchreset runs
+      batchreset runs --json
+    """
+    from batchreset.engine import folder as folders
+
+    out = gather(flags).out
+    found = [_standing(folder) for folder in folders.listed(out)]
+    if as_json:
+        show(json.dumps({"runs": found}, indent=2))
+    elif not found:
+        show(f"There are no runs in {out}.")
+    else:
+        for each in found:
+            show(_standing_text(each))
+
+
+def _standing(folder: Path) -> dict[str, Any]:
+    """Return where a run stands, as JSON values; counts are by outcome, open rows apart."""
+    from batchreset.model import Outcome, State
+    from batchreset.status import database, record, rows
+
+    engine = database.connect(folder)
+    try:
+        line, counts = record.load(engine), rows.counts(engine)
+    finally:
+        engine.dispose()
+    in_flight = sum(counts[state] for state in (State.SENDING, State.ACCEPTED, State.DOUBTFUL))
+    ended = {outcome.value: counts[State(outcome.value)] for outcome in Outcome if outcome is not Outcome.NOT_ATTEMPTED}
+    return {
+        "run_id": line.run_id,
+        "folder": str(folder),
+        "state": line.state,
+        "rehearsal": line.rehearsal,
+        "tenant": line.operator.tenant,
+        "rows": sum(counts.values()),
+        "counts": {**ended, Outcome.NOT_ATTEMPTED.value: counts[State.READY]},
+        "in_flight": in_flight,
+        "halted_because": line.halted_because,
+        "created_at": line.created_at,
+        "started_at": line.started_at,
+        "finished_at": line.finished_at,
+    }
+
+
+def _standing_text(found: Mapping[str, Any]) -> str:
+    told = [f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in found["counts"].items() if count]
+    if found["in_flight"]:
+        told.append(f"{found['in_flight']:,} in flight")
+    rehearsal = ", rehearsal" if found["rehearsal"] else ""
+    return f"{found['run_id']}  {found['state']}{rehearsal}  {found['rows']:,} rows: {', '.join(told)}"

@@ -1,0 +1,118 @@
+"""A plan, a run's end and its state in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchreset.model import Outcome, RunState, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchreset.engine.plan import Plan
+    from batchreset.engine.progress import Snapshot
+    from batchreset.report import Summary
+
+
+def plan_text(plan: Plan) -> str:
+    """Say on a page what would happen."""
+    line = plan.record
+    lines = [f"Plan {plan.run_id}" + (" (a rehearsal, on a simulated tenant)" if line.rehearsal else ""), ""]
+    facts = [
+        ("tenant", f"{line.operator.tenant} ({line.operator.tenant_id})"),
+        ("signed in as", line.operator.user or "an application"),
+        *(
+            ("cohort", f"{source.name}: {source.records:,} rows, accounts in column {source.column}")
+            for source in line.sources
+        ),
+        ("to be reset", f"{plan.ready:,} of {plan.rows:,} rows"),
+        ("route", f"{line.method}, passwords {line.settings['password_source']}"),
+        ("duration", f"about {duration(plan.seconds)} to send, by Graph's documented quota of 20 writes a second"),
+        *((name, text) for name, text in (("ticket", line.ticket), ("justification", line.justification)) if text),
+    ]
+    lines += [f"  {name:<14} {text}" for name, text in facts]
+    if plan.excluded:
+        lines += ["", "Left out:"]
+        lines += [
+            f"  {count:>7,}  {reason}" for reason, count in sorted(plan.excluded.items(), key=lambda item: -item[1])
+        ]
+    if line.unchecked:
+        lines += ["", "Not checked:", *(f"  {sentence}" for sentence in line.unchecked)]
+    if plan.first_request:
+        lines += ["", "First request:", *(f"  {part}".rstrip() for part in plan.first_request.splitlines())]
+    return "\n".join(lines)
+
+
+def plan_values(plan: Plan) -> dict[str, object]:
+    """Return the plan as JSON values."""
+    line = plan.record
+    return {
+        "run_id": plan.run_id,
+        "folder": str(plan.folder),
+        "rehearsal": line.rehearsal,
+        "state": line.state,
+        "rows": plan.rows,
+        "ready": plan.ready,
+        "excluded": dict(plan.excluded),
+        "tenant": {"id": line.operator.tenant_id, "name": line.operator.tenant},
+        "operator": line.operator.user,
+        "method": line.method,
+        "password_source": line.settings["password_source"],
+        "predicted_seconds": round(plan.seconds, 1),
+        "unchecked": list(line.unchecked),
+        "first_request": plan.first_request,
+        "sources": [
+            {"name": source.name, "sha256": source.sha256, "records": source.records} for source in line.sources
+        ],
+    }
+
+
+def end_text(folder: Path, summary: Summary) -> str:
+    """Say how a run ended and where its report is."""
+    counts = summary.counts
+    told = ", ".join(f"{counts[outcome]:,} {outcome.replace('_', ' ')}" for outcome in Outcome if counts[outcome])
+    state = {
+        RunState.FINISHED: "Finished",
+        RunState.HALTED: "Halted",
+        RunState.INTERRUPTED: "Interrupted",
+    }.get(RunState(summary.state), str(summary.state))
+    lines = [f"{state}{' (rehearsal)' if summary.rehearsal else ''}: {summary.rows:,} rows: {told}."]
+    if summary.state in {RunState.HALTED, RunState.INTERRUPTED} and not summary.rehearsal:
+        lines.append(f"Go on with: batchreset resume {folder}")
+    lines += [f"Report:   {folder / 'report.html'}", f"Rows:     {folder / 'reconciliation.csv'}"]
+    lines.append(f"Manifest: sha256 {summary.manifest_sha256}")
+    return "\n".join(lines)
+
+
+def snapshot_text(snapshot: Snapshot) -> str:
+    """Say in a line where a run stands."""
+    failed = snapshot.counts[State.FAILED] + snapshot.counts[State.UNRESOLVED]
+    parts = [
+        f"{snapshot.counts[State.SUCCEEDED]:,} done",
+        f"{snapshot.in_flight:,} in flight",
+        f"{failed:,} failed",
+        f"{snapshot.left:,} left",
+        f"{snapshot.rate:.1f}/s",
+    ]
+    if snapshot.throttled:
+        parts.append(f"throttled {snapshot.throttled:,}")
+    if snapshot.left and snapshot.eta is not None:
+        parts.append(f"about {duration(snapshot.eta)} left")
+    if snapshot.note:
+        parts.append(snapshot.note)
+    return ", ".join(parts)
+
+
+def outcomes(counts: Mapping[State, int]) -> dict[str, int]:
+    """Return counts by state as JSON values, states in their order."""
+    return {state.value: counts[state] for state in State}
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as a person says them."""
+    if seconds < 90:  # noqa: PLR2004  a minute and a half
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 5400:  # noqa: PLR2004  an hour and a half
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

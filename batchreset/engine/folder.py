@@ -1,0 +1,90 @@
+"""Run folders: their names, finding them, and the lock that keeps two processes off one run."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from batchreset.clock import utc_now
+from batchreset.errors import LockedError, RunNotFoundError, SettingsError
+from batchreset.status.database import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}")
+_LONGEST_NAME = 40
+_LOCK, _HOLDER = "run.lock", "run.holder"
+
+
+def new_run_id(source: str) -> str:
+    """Name a run by time, cohort and chance: sorts by time, and safe in a file name on every system."""
+    stem = Path(source.partition("#")[0]).stem.lower()
+    name = re.sub(r"[^a-z0-9]+", "-", stem)[:_LONGEST_NAME].strip("-") or "cohort"
+    return f"{utc_now():%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(2)}"
+
+
+def prepare(out: Path) -> None:
+    """See to it that run folders can be made in `out`. Raises `SettingsError` where they cannot."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out {out}: this folder cannot be made ({error.strerror}).") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise SettingsError(f"--out {out}: this folder cannot be written to.")
+
+
+def make(out: Path, run_id: str) -> Path:
+    """Make the folder a run is prepared in; hidden from `runs` until it gets its name."""
+    folder = out / f".{run_id}.partial"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"--out {out}: no folder can be made here ({error.strerror}).") from error
+    return folder
+
+
+def listed(out: Path) -> list[Path]:
+    """Return the run folders in `out`, oldest first."""
+    if not out.is_dir():
+        return []
+    return sorted(path for path in out.iterdir() if _RUN_ID.fullmatch(path.name) and (path / FILE_NAME).is_file())
+
+
+def find(run: str | None, out: Path) -> Path:
+    """Find a run by its folder or its id; None is the latest in `out`. Raises `RunNotFoundError`."""
+    if run is None:
+        runs = listed(out)
+        if not runs:
+            raise RunNotFoundError(f"There is no run in {out}; --out names another folder.")
+        return runs[-1]
+    for folder in (Path(run), out / run):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise RunNotFoundError(f"{run}: no such run, neither as a folder nor as a run id in {out}; see `batchreset runs`.")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run for this process. Raises `LockedError` naming the holder; a dead process holds nothing."""
+    lock, holder = FileLock(folder / _LOCK, timeout=0, mode=0o600), folder / _HOLDER
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
+        raise LockedError(f"{folder.name}: {who} is working on this run; wait for it or stop it.") from error
+    except OSError as error:
+        raise SettingsError(f"{folder}: this run cannot be locked ({error.strerror or error}).") from error
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,236 @@
+"""Making a plan: understand the cohort, sign in, look everybody up, and put it all into a run folder."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from batchreset import cohort
+from batchreset.clock import timestamp
+from batchreset.engine import folder as folders
+from batchreset.engine.ledger import entry
+from batchreset.engine.screen import rules_for, screen_rows
+from batchreset.errors import DirectoryError
+from batchreset.graph.directory import Directory, LookUpRefusedError
+from batchreset.graph.resets import reset_path
+from batchreset.graph.session import GraphSession
+from batchreset.graph.turnstile import Routes, Turnstile
+from batchreset.model import Fate, Operator, PasswordSource, Reason, State
+from batchreset.policy.pace import Pacer
+from batchreset.secret import Secret
+from batchreset.settings import pairs
+from batchreset.status import database, record, rows, schema
+from batchreset.vault import identity
+from batchreset.vault.sealing import RunKey, Sealer, read_recipient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from sqlalchemy import Engine
+
+    from batchreset.auth.token import TokenSource
+    from batchreset.settings import Settings
+    from batchreset.status.changes import Change
+
+#: Graph's documented write quota per app and tenant: 3,000 in 150 seconds.
+_BUCKET, _REFILL = 3000, 20.0
+_CALL_SECONDS = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would happen. The run folder holds the same; `key` opens the passwords while this process lives."""
+
+    run_id: str
+    folder: Path
+    record: record.RunRecord
+    counts: dict[State, int]
+    excluded: dict[Reason, int]
+    first_request: str | None
+    seconds: float
+    key: RunKey | None = field(default=None, repr=False)
+
+    @property
+    def rows(self) -> int:
+        """All rows of the cohort."""
+        return sum(self.counts.values())
+
+    @property
+    def ready(self) -> int:
+        """Rows that would be reset, or settled."""
+        return self.rows - sum(
+            self.counts[state] for state in (State.EXCLUDED, State.SUCCEEDED, State.FAILED, State.UNRESOLVED)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from besides the settings. `progress` is told a line at a time what is being done."""
+
+    cohort: Sequence[str]
+    tokens: TokenSource
+    rehearsal: bool = False
+    stdin: BinaryIO | None = None
+    progress: Callable[[str], None] = lambda _: None
+
+
+async def make(inputs: Inputs, settings: Settings) -> Plan:
+    """Make a plan and its run folder; nothing in the tenant is changed.
+
+    Raises `RefusedError` of one kind or another, and leaves no folder behind, when the cohort cannot be understood,
+    the folder cannot be used, the sign-in is not accepted or the directory cannot be read.
+    """
+    sources = cohort.inspect(
+        inputs.cohort, column=settings.column, password_column=settings.password_column, stdin=inputs.stdin
+    )
+    recipients = _recipients(settings)
+    folders.prepare(settings.out)
+    key = RunKey.generate()
+    journal: list[Change] = []
+    async with _directory(settings, inputs.tokens, journal) as directory:
+        inputs.progress("signing in")
+        operator = await who_is_signed_in(directory)
+        rules, unchecked = await rules_for(directory, operator, settings)
+        run_id = folders.new_run_id(sources[0].name)
+        partial = folders.make(settings.out, run_id)
+        try:
+            engine = database.create(partial)
+            try:
+                key.store(partial, recipients)
+                _load(engine, sources, Sealer(key.recipient) if settings.password_column else None)
+                await screen_rows(engine, directory, rules, _counting(inputs.progress))
+                recorded = _record(run_id, settings, sources, operator)
+                recorded = replace(recorded, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=key.recipient)
+                record.save(engine, recorded)
+                with engine.begin() as connection:
+                    connection.execute(schema.audit.insert(), [change.values for change in journal])
+            finally:
+                engine.dispose()
+            final = partial.rename(settings.out / run_id)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    engine = database.connect(final)
+    try:
+        return show(final, engine, key)
+    finally:
+        engine.dispose()
+
+
+def show(folder: Path, engine: Engine, key: RunKey | None = None) -> Plan:
+    """Read the plan that a run folder holds."""
+    line = record.load(engine)
+    counts = rows.counts(engine)
+    ready = counts[State.READY]
+    first = rows.work(engine, State.READY, limit=1)
+    return Plan(
+        run_id=line.run_id,
+        folder=folder,
+        record=line,
+        counts=counts,
+        excluded=rows.excluded_by_reason(engine),
+        first_request=_request_text(line, first[0].object_id) if first else None,
+        seconds=predicted_seconds(ready, int(line.settings["workers"]), line.settings["rate"]),
+        key=key,
+    )
+
+
+def predicted_seconds(resets: int, workers: int, rate: float | None) -> float:
+    """Predict how long sending takes, by Graph's documented quota: a bucket of 3,000 that refills 20 a second."""
+    seconds = resets * _CALL_SECONDS / workers
+    if resets > _BUCKET:
+        seconds = max(seconds, (resets - _BUCKET) / _REFILL)
+    return max(seconds, resets / rate) if rate else seconds
+
+
+async def who_is_signed_in(directory: Directory) -> Operator:
+    """Say who is signed in. Raises `DirectoryError` where that may not be read."""
+    try:
+        return await directory.operator()
+    except LookUpRefusedError as error:
+        raise DirectoryError(f"Who is signed in could not be read ({error}); nothing was sent.") from error
+
+
+@asynccontextmanager
+async def _directory(settings: Settings, tokens: TokenSource, journal: list[Change]) -> AsyncIterator[Directory]:
+    routes = Routes(resets=Turnstile(Pacer()))
+    async with GraphSession(settings.graph_root, tokens, connections=settings.workers) as graph:
+        yield Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
+
+
+def _recipients(settings: Settings) -> tuple[str, ...]:
+    """Say who may open the passwords: those named, else the user, whose key is made when there is none."""
+    for text in settings.recipient:
+        read_recipient(text)
+    if settings.recipient:
+        return settings.recipient
+    own = identity.load() or identity.make()
+    return (str(own.to_public()),)
+
+
+def _counting(progress: Callable[[str], None]) -> Callable[[int], None]:
+    return lambda done: progress(f"looked up {done:,} accounts")
+
+
+def _load(engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None) -> None:
+    """Put the cohort's rows into the table, a chunk at a time; passwords that came with it are sealed on the way."""
+    number = 0
+    with engine.begin() as connection:
+        for source in sources:
+            seal = (lambda text: sealer.seal(Secret(text))) if sealer is not None else None
+            for chunk in cohort.read(source, seal=seal):
+                lines, given = [], []
+                for row, identifier, key, reason, extra, sealed in chunk[
+                    ["row", "identifier", "key", "reason", "cohort", "sealed"]
+                ].itertuples(index=False, name=None):
+                    number += 1
+                    why = reason or (Reason.PASSWORD_MISSING if seal is not None and sealed is None else None)
+                    line: dict[str, Any] = {"id": number, "source": source.name, "row": row, "identifier": identifier}
+                    line |= {
+                        "key": key,
+                        "reason": why,
+                        "state": State.EXCLUDED if why else State.READY,
+                        "cohort": extra,
+                    }
+                    lines.append(line)
+                    if sealed is not None and not why:
+                        given.append(
+                            {"reset_id": number, "sealed": sealed, "fate": Fate.UNSENT, "made_at": timestamp()}
+                        )
+                rows.insert_rows(connection, lines)
+                rows.insert_candidates(connection, given)
+
+
+def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], operator: Operator) -> record.RunRecord:
+    columns = dict.fromkeys(column for source in sources for column in source.columns)
+    return record.RunRecord(
+        run_id=run_id,
+        operator=operator,
+        graph_url=settings.graph_root,
+        method=settings.method,
+        settings=settings.recorded(),
+        sources=tuple(
+            record.SourceRecord(source.name, source.sha256, source.records, source.account_column) for source in sources
+        ),
+        cohort_columns=tuple(columns),
+        ticket=settings.ticket,
+        justification=settings.justification,
+    )
+
+
+def _request_text(line: record.RunRecord, object_id: str) -> str:
+    """Write the first request out, to the letter but for what is secret."""
+    given = line.settings["password_source"] != PasswordSource.SYSTEM
+    properties = dict(pairs(tuple(line.settings["body_property"]), "--body-property"))
+    body = {**properties, **({"newPassword": "***"} if given else {})}
+    headers = "".join(f"{name}: {value}\n" for name, value in pairs(tuple(line.settings["header"]), "--header"))
+    shown = ", ".join(f'"{name}": "{value}"' for name, value in body.items())
+    return (
+        f"POST {line.graph_url}/v1.0{reset_path(object_id)}\n"
+        f"Authorization: Bearer ***\nclient-request-id: (a new GUID)\n{headers}"
+        f"Content-Type: application/json\n\n{{{shown}}}"
+    )

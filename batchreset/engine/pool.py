@@ -1,0 +1,292 @@
+"""The pool: workers that send resets, each handing its Location to the tracker and taking the next row."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from batchreset.clock import utc_now
+from batchreset.engine.ledger import entry
+from batchreset.engine.tracker import Followed
+from batchreset.graph.resets import ResetRequest, send_reset
+from batchreset.graph.retry import until_decided
+from batchreset.model import Fate, PasswordSource, Reason, State
+from batchreset.policy.attempts import Next, Tally, decide
+from batchreset.policy.verdict import Accepted, Ambiguous, SignedOut, judge
+from batchreset.status import rows
+from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
+from batchreset.vault.making import generate
+
+if TYPE_CHECKING:
+    import itertools
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlalchemy import Engine
+
+    from batchreset.engine.control import Control
+    from batchreset.engine.ledger import Ledger
+    from batchreset.engine.outage import Outage
+    from batchreset.engine.tracker import Tracker
+    from batchreset.graph.session import Exchange, GraphSession
+    from batchreset.graph.turnstile import Turnstile
+    from batchreset.policy.verdict import Verdict
+    from batchreset.secret import Secret
+    from batchreset.status.rows import Work
+    from batchreset.vault.sealing import RunKey, Sealer
+
+_CHUNK = 500
+_MAY_BE_SENT = frozenset({Fate.UNSENT, Fate.POSSIBLE})
+
+
+class Feed:
+    """Rows for the workers: first those found in doubt at the start, then the ready ones in input order."""
+
+    def __init__(self, engine: Engine, first: Iterable[Work], control: Control) -> None:
+        """Read the status table a chunk at a time."""
+        self._engine = engine
+        self._waiting = deque(first)
+        # They pass through `ready` on their way, and must not be handed out again then.
+        self._handed_out = {work.id for work in self._waiting}
+        self._control = control
+        self._last = 0
+
+    def take(self) -> Work | None:
+        """Return the next row; None when there is no more, or sending has stopped."""
+        if self._control.sending_stopped.is_set():
+            return None
+        while not self._waiting:
+            chunk = rows.work(self._engine, State.READY, after=self._last, limit=_CHUNK)
+            if not chunk:
+                return None
+            self._last = chunk[-1].id
+            self._waiting.extend(work for work in chunk if work.id not in self._handed_out)
+        return self._waiting.popleft()
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """Where a run's passwords come from. `key` is None where no key at hand opens what was sealed earlier."""
+
+    source: PasswordSource
+    sealer: Sealer
+    key: RunKey | None
+    numbers: itertools.count[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What the operator adds to every reset request."""
+
+    headers: Mapping[str, str]
+    properties: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row in a worker's hands, and what it has been through there."""
+
+    work: Work
+    state: State
+    tally: Tally
+    #: The candidate on disk, and its plain text where there is one.
+    candidate_id: int | None = None
+    password: Secret | None = None
+    #: Candidates of this row that may be in force, besides the present one.
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What the workers share to send with."""
+
+    graph: GraphSession
+    turnstile: Turnstile
+    passwords: Passwords
+    additions: Additions
+
+
+class Pool:
+    """Sends until the feed is empty or sending is stopped."""
+
+    def __init__(
+        self, feed: Feed, sending: Sending, tracker: Tracker, ledger: Ledger, outage: Outage, control: Control
+    ) -> None:
+        """Take rows from `feed`, hand those accepted or in doubt to `tracker`."""
+        self._feed = feed
+        self._sending = sending
+        self._tracker = tracker
+        self._ledger = ledger
+        self._outage = outage
+        self._control = control
+        self._idle: set[asyncio.Task[Any]] = set()
+
+    async def run(self, workers: int) -> None:
+        """Work with so many workers until all are done; those that only wait are sent home when sending stops."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._work(number)) for number in range(workers)]
+            self._idle.update(tasks)
+            stop = group.create_task(self._send_home())
+            await asyncio.wait(tasks)
+            stop.cancel()
+
+    async def _send_home(self) -> None:
+        """Cancel the workers that have no request under way; the others notice by themselves."""
+        await self._control.sending_stopped.wait()
+        for task in self._idle:
+            task.cancel()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Keep this worker from being sent home: a request of its own is under way."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  for the type checker: coroutines run in tasks
+        self._idle.discard(task)
+        try:
+            yield
+        finally:
+            self._idle.add(task)
+
+    async def _work(self, number: int) -> None:
+        while (work := self._feed.take()) is not None:
+            self._outage.busy.add(number)
+            try:
+                await self._reset(number, self._take_up(work))
+            finally:
+                self._outage.busy.discard(number)
+
+    def _take_up(self, work: Work) -> _Row:
+        """Take a row up where the status table left it: with the same candidate where it can be opened."""
+        row = _Row(work, work.state, Tally(doubtful=work.doubts))
+        passwords = self._sending.passwords
+        is_given = passwords.source is PasswordSource.COLUMN
+        is_usable = is_given or (passwords.source is PasswordSource.GENERATED and work.fate in _MAY_BE_SENT)
+        if is_usable and work.sealed is not None and passwords.key is not None:
+            row.candidate_id = work.candidate_id
+            row.password = passwords.key.unseal(work.sealed)
+        elif work.candidate_id is not None and work.fate is Fate.UNSENT:
+            self._ledger.note(candidate_fate(work.candidate_id, Fate.REPLACED))
+        elif work.fate is Fate.POSSIBLE:
+            row.others = 1
+        return row
+
+    async def _reset(self, number: int, row: _Row) -> None:
+        """Send one row until it is accepted, has failed or is in doubt for good."""
+
+        async def attempt() -> Next:
+            return await self._attempt(number, row)
+
+        decided = await until_decided(attempt)
+        if decided.state is State.DOUBTFUL and not self._control.sending_stopped.is_set():
+            followed = self._followed(row)
+            followed.reason, followed.detail = decided.reason or Reason.ANSWER_LOST, decided.detail
+            self._tracker.follow(followed)
+
+    async def _attempt(self, number: int, row: _Row) -> Next:
+        """Send a row once: intent, permit, request, verdict."""
+        await self._outage.clear()
+        if self._control.sending_stopped.is_set():
+            return Next(row.state, row.tally)
+        if row.state is State.DOUBTFUL:
+            self._move(row, State.READY)
+        send, candidate = str(uuid.uuid4()), self._candidate(row)
+        row_id, back = row.work.id, State.DOUBTFUL if row.tally.doubtful else State.READY
+        try:
+            row.state = State.SENDING
+            intent = intended(send, row_id, row.candidate_id or 0)
+            await self._ledger.commit(row_id, State.READY, State.SENDING, *candidate, intent)
+            stamp = await self._sending.turnstile.permit()
+        except asyncio.CancelledError:
+            self._move(row, back, answered(send, Answered("unsent")), *self._untouched(row))
+            raise
+        request = ResetRequest(
+            row.work.object_id, send, row.password, self._sending.additions.headers, self._sending.additions.properties
+        )
+        try:
+            with self._under_way():
+                exchange, made = await send_reset(self._sending.graph, request)
+        except asyncio.CancelledError:
+            self._move(row, State.DOUBTFUL, answered(send, Answered("ambiguous")))
+            raise
+        verdict = judge(exchange.result, utc_now())
+        if isinstance(verdict, Accepted) and row.password is None and made is None:
+            verdict = Ambiguous("the service took the reset but did not tell the password it made")
+        self._sending.turnstile.tell(verdict, stamp)
+        self._ledger.count_if_throttled(verdict)
+        return self._conclude(number, row, exchange, verdict, made)
+
+    def _conclude(self, number: int, row: _Row, exchange: Exchange, verdict: Verdict, made: Secret | None) -> Next:
+        """Write what the answer means for the row, and say what follows."""
+        is_away = self._outage.note(number, exchange.result)
+        tally = Tally(doubtful=row.tally.doubtful) if is_away else row.tally
+        decided = decide(verdict, tally, row.work.kind)
+        row.tally = decided.tally
+        url = None
+        if isinstance(verdict, Accepted) and verdict.location is not None:
+            url = self._sending.graph.resolve(verdict.location)
+        name = type(verdict).__name__.lower()
+        answer = Answered(name, exchange.status, exchange.request_id, url)
+        ending = Ending(decided.reason, decided.detail)
+        sealed = self._sending.passwords.sealer.seal(made) if made is not None else None
+        changes = [answered(exchange.client_request_id, answer), entry("write", exchange, row.work.id)]
+        if sealed is not None:
+            changes.append(candidate_fate(row.candidate_id or 0, Fate.POSSIBLE, sealed))
+        elif decided.state is State.FAILED:
+            changes.append(candidate_fate(row.candidate_id or 0, Fate.REFUSED))
+        elif decided.state is State.READY:
+            changes.extend(self._untouched(row))
+        self._move(row, decided.state, *changes, ending=ending)
+        if isinstance(verdict, Accepted):
+            followed = self._followed(row)
+            followed.send, followed.url = exchange.client_request_id, url
+            if url is None:
+                followed.reason, followed.detail = (
+                    Reason.OPERATION_UNREADABLE,
+                    "the answer named no operation to follow",
+                )
+            self._tracker.follow(followed, verdict.retry_after)
+        if isinstance(verdict, SignedOut):
+            self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)
+        return replace(decided, again=False) if self._control.sending_stopped.is_set() else decided
+
+    def _candidate(self, row: _Row) -> list[Change]:
+        """See to it that the row has a candidate to send; return the changes that put it on disk.
+
+        It counts as possible from the intent on. Where the service makes the password, each send makes another one.
+        """
+        passwords = self._sending.passwords
+        if row.candidate_id is not None and passwords.source is not PasswordSource.SYSTEM:
+            return [candidate_fate(row.candidate_id, Fate.POSSIBLE)]
+        if row.candidate_id is not None:
+            row.others += bool(row.tally.doubtful)
+        row.candidate_id = next(passwords.numbers)
+        sealed = None
+        if passwords.source is not PasswordSource.SYSTEM:
+            row.password = generate()
+            sealed = passwords.sealer.seal(row.password)
+        return [candidate_made(row.candidate_id, row.work.id, sealed, Fate.POSSIBLE)]
+
+    def _untouched(self, row: _Row) -> list[Change]:
+        """Return the change that says that the candidate is not in force, where that is proven."""
+        return [] if row.tally.doubtful else [candidate_fate(row.candidate_id or 0, Fate.UNSENT)]
+
+    def _move(self, row: _Row, target: State, *changes: Change, ending: Ending | None = None) -> None:
+        self._ledger.move(row.work.id, row.state, target, *changes, ending=ending or Ending())
+        row.state = target
+
+    def _followed(self, row: _Row) -> Followed:
+        work = row.work
+        return Followed(
+            reset_id=work.id,
+            object_id=work.object_id,
+            kind=work.kind,
+            state=row.state,
+            candidate_id=row.candidate_id or 0,
+            is_alone=row.others == 0,
+            has_doubts=row.tally.doubtful > 0,
+            password_changed_before=work.password_changed_before,
+            sent_at=asyncio.get_running_loop().time(),
+        )

@@ -1,0 +1,255 @@
+"""The tracker follows every operation to its end, from one heap of due times.
+
+Where there is no operation to ask, or it does not tell, the directory is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchreset.clock import timestamp, utc_now
+from batchreset.engine.ledger import entry
+from batchreset.graph.directory import ask_about
+from batchreset.graph.resets import look_at_operation
+from batchreset.model import Fate, Kind, Reason, State
+from batchreset.policy.attempts import backoff
+from batchreset.policy.schedule import next_directory_look, next_look
+from batchreset.policy.verdict import (
+    Answer,
+    Ended,
+    Look,
+    Result,
+    Running,
+    SignedOut,
+    Throttled,
+    Transient,
+    Unreadable,
+    judge,
+    judge_look,
+)
+from batchreset.status.changes import Change, Ending, candidate_fate, operation_seen
+
+if TYPE_CHECKING:
+    from batchreset.engine.control import Control
+    from batchreset.engine.ledger import Ledger
+    from batchreset.graph.session import GraphSession
+    from batchreset.graph.turnstile import Routes
+
+#: Looks under way at once.
+_MOST_LOOKS = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """A row whose reset was sent and has not ended. Times are the event loop's.
+
+    `url` is the operation's; None where there is none, or it does not tell: then the directory is asked, and `reason`
+    and `detail` say why. `is_alone` says that no other candidate of the row may be in force.
+    """
+
+    reset_id: int
+    object_id: str
+    kind: Kind
+    state: State
+    candidate_id: int
+    is_alone: bool
+    has_doubts: bool
+    password_changed_before: str | None
+    sent_at: float
+    send: str | None = None
+    url: str | None = None
+    polls: int = 0
+    looks: int = 0
+    faults: int = 0
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    number: int
+    followed: Followed = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: how long an operation is followed, and how long an unchanged directory proves nothing."""
+
+    deadline: float
+    lag: float
+
+
+class Tracker:
+    """Follows until it is closed and nothing is left, or until it is cancelled."""
+
+    def __init__(
+        self, graph: GraphSession, routes: Routes, ledger: Ledger, control: Control, patience: Patience
+    ) -> None:
+        """Write what is seen to `ledger`."""
+        self._graph = graph
+        self._routes = routes
+        self._ledger = ledger
+        self._control = control
+        self._patience = patience
+        self._heap: list[_Due] = []
+        self._numbers = itertools.count()
+        self._wake = asyncio.Event()
+        self._places = asyncio.Semaphore(_MOST_LOOKS)
+        self._looking = 0
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Tracker waiting={len(self._heap)} looking={self._looking} closed={self._is_closed}>"
+
+    def follow(self, followed: Followed, retry_after: float | None = None) -> None:
+        """Take over a row; it is looked at first after the POST's Retry-After, or a second."""
+        self._later(followed, next_look(0, retry_after, random.random()))
+
+    def close(self) -> None:
+        """Say that nothing more will come."""
+        self._is_closed = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow until closed and empty."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            while self._heap or self._looking or not self._is_closed:
+                if self._heap and self._heap[0].at <= loop.time():
+                    await self._places.acquire()
+                    self._looking += 1
+                    group.create_task(self._look(heapq.heappop(self._heap).followed))
+                    continue
+                alarm = loop.call_at(self._heap[0].at, self._wake.set) if self._heap else None
+                await self._wake.wait()
+                self._wake.clear()
+                if alarm is not None:
+                    alarm.cancel()
+
+    def _later(self, followed: Followed, wait: float) -> None:
+        due = _Due(asyncio.get_running_loop().time() + wait, next(self._numbers), followed)
+        heapq.heappush(self._heap, due)
+        if self._heap[0] is due:
+            self._wake.set()
+
+    async def _look(self, followed: Followed) -> None:
+        try:
+            if followed.url is not None:
+                await self._look_at_operation(followed, followed.url)
+            else:
+                await self._look_at_directory(followed)
+        finally:
+            self._looking -= 1
+            self._places.release()
+            self._wake.set()
+
+    async def _look_at_operation(self, followed: Followed, url: str) -> None:
+        stamp = await self._routes.polls.permit()
+        exchange = await look_at_operation(self._graph, url)
+        age = asyncio.get_running_loop().time() - followed.sent_at
+        look = judge_look(exchange.result, age, utc_now())
+        self._routes.polls.tell(look, stamp)
+        self._ledger.count_if_throttled(look)
+        followed.polls += 1
+        status = look.status if isinstance(look, (Running, Ended)) else None
+        seen = operation_seen(followed.send or "", followed.polls, status, ended=isinstance(look, Ended))
+        line = entry("poll", exchange, followed.reset_id)
+        if isinstance(look, Ended):
+            self._end(followed, look, (seen, line))
+            return
+        self._ledger.note(seen, line)
+        self._go_on(followed, look, age)
+
+    def _end(self, followed: Followed, look: Ended, changes: tuple[Change, ...]) -> None:
+        """Settle a row on its operation's end."""
+        if look.succeeded:
+            self._settle(followed, changes, Ending(settled_on=followed.candidate_id), is_certain=True)
+        elif followed.has_doubts:
+            # Another send of this row may have been applied; only the directory can tell.
+            followed.url = None
+            followed.reason, followed.detail = Reason.ANSWER_LOST, f"a later operation failed: {look.detail}"
+            self._ledger.move(followed.reset_id, followed.state, State.DOUBTFUL, *changes)
+            followed.state = State.DOUBTFUL
+            self._later(followed, 0.0)
+        else:
+            ending = Ending(Reason.OPERATION_FAILED, look.detail or "the service gave no detail")
+            refused = candidate_fate(followed.candidate_id, Fate.REFUSED)
+            self._ledger.move(followed.reset_id, followed.state, State.FAILED, *changes, refused, ending=ending)
+
+    def _go_on(self, followed: Followed, look: Look, age: float) -> None:
+        """Look again later, or turn to the directory."""
+        match look:
+            case SignedOut(why):
+                self._control.halt(f"the sign-in was lost ({why})", follow=False)
+            case Unreadable(why):
+                self._ask_directory(followed, Reason.OPERATION_UNREADABLE, why)
+            case _ if age > self._patience.deadline:
+                why = look.status if isinstance(look, Running) else "it could not be read"
+                self._ask_directory(followed, Reason.OPERATION_TIMEOUT, f"after {age:.0f} s the operation was: {why}")
+            case Throttled():
+                self._later(followed, 0.0)
+            case Transient():
+                followed.faults += 1
+                self._later(followed, (look.retry_after or 0.0) + random.uniform(0.0, backoff(followed.faults)))
+            case Running():
+                followed.looks += 1
+                self._later(followed, next_look(followed.looks, look.retry_after, random.random()))
+
+    def _ask_directory(self, followed: Followed, reason: Reason, detail: str) -> None:
+        followed.url, followed.looks = None, 0
+        followed.reason, followed.detail = reason, detail
+        self._later(followed, 0.0)
+
+    async def _look_at_directory(self, followed: Followed) -> None:
+        """Compare the directory's lastPasswordChangeDateTime with its own value from before the reset."""
+        stamp = await self._routes.reads.permit()
+        exchange = await ask_about(self._graph, followed.object_id)
+        verdict = judge(exchange.result, utc_now())
+        self._routes.reads.tell(verdict, stamp)
+        self._ledger.count_if_throttled(verdict)
+        line = entry("read", exchange, followed.reset_id)
+        changed = _changed_at(exchange.result)
+        if followed.password_changed_before and changed and changed != followed.password_changed_before:
+            settled = followed.candidate_id if followed.is_alone else None
+            ending = Ending(settled_on=settled, verified_at=timestamp())
+            self._settle(followed, (line,), ending, is_certain=followed.is_alone)
+            return
+        if isinstance(verdict, SignedOut):
+            self._ledger.note(line)
+            self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)
+            return
+        patience = self._patience.deadline if followed.kind is Kind.SYNCHRONISED else self._patience.lag
+        age = asyncio.get_running_loop().time() - followed.sent_at
+        if isinstance(verdict, Throttled) or age < patience:
+            self._ledger.note(line)
+            self._later(followed, next_directory_look(followed.looks, random.random()))
+            followed.looks += 1
+            return
+        self._give_up(followed, line, age)
+
+    def _settle(self, followed: Followed, changes: tuple[Change, ...], ending: Ending, *, is_certain: bool) -> None:
+        fate = (candidate_fate(followed.candidate_id, Fate.IN_FORCE),) if is_certain else ()
+        self._ledger.move(followed.reset_id, followed.state, State.SUCCEEDED, *changes, *fate, ending=ending)
+
+    def _give_up(self, followed: Followed, line: Change, age: float) -> None:
+        """Everything there was to ask has been asked."""
+        if followed.password_changed_before is None:
+            told = "the directory had not told when the password last changed before, so nothing can be compared"
+        else:
+            told = f"the directory shows no change of password {age:.0f} s after it was sent"
+        ending = Ending(followed.reason or Reason.ANSWER_LOST, f"{followed.detail}; {told}")
+        if followed.state is State.ACCEPTED:
+            self._ledger.move(followed.reset_id, State.ACCEPTED, State.DOUBTFUL)
+        self._ledger.move(followed.reset_id, State.DOUBTFUL, State.UNRESOLVED, line, ending=ending)
+
+
+def _changed_at(result: Result) -> str | None:
+    body = result.body if isinstance(result, Answer) else None
+    value = body.get("lastPasswordChangeDateTime") if isinstance(body, dict) else None
+    return value if isinstance(value, str) else None
