@@ -1,0 +1,154 @@
+"""What each reason means and the next step to take, in plain sentences."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchreset.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Advice(NamedTuple):
+    """A reason in a few words, what it means, and what to do about it."""
+
+    title: str
+    meaning: str
+    step: str
+
+
+ADVICE: Mapping[Reason, Advice] = MappingProxyType(
+    {
+        Reason.DUPLICATE: Advice(
+            "Listed more than once",
+            "The same account is named by an earlier row, by either of its names.",
+            "Nothing: the earlier row speaks for it.",
+        ),
+        Reason.BLANK: Advice(
+            "No account in the row",
+            "The cell that should name the account is empty.",
+            "Nothing, unless an account was meant to be there: add it to the cohort file and run that row.",
+        ),
+        Reason.INVALID_IDENTIFIER: Advice(
+            "Not an account name",
+            "The cell holds neither a user principal name nor an object id.",
+            "Correct the cell in the cohort file and run the corrected rows.",
+        ),
+        Reason.NOT_FOUND: Advice(
+            "Not in this tenant",
+            "No account of this tenant has that name or object id: it was renamed or deleted, or lives elsewhere.",
+            "Look the person up in Entra (deleted users too) and run the rows again under their present names.",
+        ),
+        Reason.AMBIGUOUS: Advice(
+            "More than one account",
+            "The directory answered with more than one account for this name.",
+            "Name each account by its object id and run these rows again.",
+        ),
+        Reason.PROTECTED: Advice(
+            "Protected",
+            "The account is on the list of those never to touch.",
+            "Nothing, if that is as intended. Otherwise take it off the list (`--protect`, config file) and run it.",
+        ),
+        Reason.SELF: Advice(
+            "The signed-in account",
+            "An account cannot reset itself this way.",
+            "Change this password at the account's own security page, or let another administrator reset it.",
+        ),
+        Reason.PRIVILEGED: Advice(
+            "Holds a directory role",
+            "Accounts with a directory role are left out unless they are asked for, and only few roles may reset them.",
+            "Reset them first and by hand if an attacker is about; or run them with `--include-privileged`, "
+            "signed in as Privileged Authentication Administrator.",
+        ),
+        Reason.SYNCHRONISED: Advice(
+            "Synchronised from on-premises",
+            "The password is mastered in the on-premises Active Directory.",
+            "Reset it there, or through password writeback where the tenant has it.",
+        ),
+        Reason.GUEST: Advice(
+            "Guest",
+            "The password is held by the guest's home organisation, not by this tenant.",
+            "Ask the home organisation to reset it; here, revoke the guest's sessions or block sign-in.",
+        ),
+        Reason.PASSWORD_MISSING: Advice(
+            "No password given",
+            "The cohort's password column is empty in this row.",
+            "Fill in the cell and run the row, or let the password be generated.",
+        ),
+        Reason.PASSWORD_REJECTED: Advice(
+            "Password refused by policy",
+            "The password breaks a rule of the tenant or of the on-premises domain: "
+            "length, banned words, history, or minimum age.",
+            "Run these rows again with generated passwords. A synchronised account that was reset within the last day "
+            "may have to wait for its minimum age.",
+        ),
+        Reason.FORBIDDEN: Advice(
+            "Not permitted",
+            "The signed-in account's role may not reset this account; "
+            "restricted administrative units refuse tenant-wide roles too.",
+            "Sign in with a role that may (Privileged Authentication Administrator reaches furthest); run `retry.csv`.",
+        ),
+        Reason.REQUEST_REFUSED: Advice(
+            "Refused by Microsoft Graph",
+            "The service understood the request and would not carry it out; the answer is with the row.",
+            "Read the answer below. Where it says nothing, give Microsoft support the two request ids.",
+        ),
+        Reason.OPERATION_FAILED: Advice(
+            "Accepted, then failed",
+            "The service took the reset and reported afterwards that it could not be carried out.",
+            "Read the status detail below, then run `retry.csv`. For synchronised accounts check password writeback.",
+        ),
+        Reason.OPERATION_TIMEOUT: Advice(
+            "No end in sight",
+            "The operation did not end before the deadline, and the directory does not show the change.",
+            "Treat the old password as still good. Go on with `batchreset resume`, and check the on-premises agent "
+            "if these accounts are synchronised.",
+        ),
+        Reason.OPERATION_UNREADABLE: Advice(
+            "Outcome could not be read",
+            "The reset was accepted, but the signed-in role may not read its operation, "
+            "and the directory does not show the change.",
+            "Sign in as Authentication Administrator or Global Reader and go on with `batchreset resume`.",
+        ),
+        Reason.ANSWER_LOST: Advice(
+            "Answer lost",
+            "The request was sent and no answer came back, so the reset may have been applied or not.",
+            "Look at the account's last password change in Entra; `batchreset resume` asks the directory again.",
+        ),
+        Reason.SERVICE_UNAVAILABLE: Advice(
+            "Service unavailable",
+            "Microsoft Graph did not take the request, however often it was tried.",
+            "Look at the service health page, wait until it is well, and run `retry.csv`.",
+        ),
+        Reason.HALTED: Advice(
+            "Run halted",
+            "The run stopped itself before these rows were done.",
+            "Deal with the cause named at the top, then go on with `batchreset resume`.",
+        ),
+        Reason.INTERRUPTED: Advice(
+            "Run interrupted",
+            "The run was stopped from outside before these rows were done.",
+            "Go on with `batchreset resume`.",
+        ),
+    }
+)
+
+#: For rows of a run that is planned, or going on as the report is written.
+NOT_DONE = Advice(
+    "Not done yet", "The run had not come to the end of these rows.", "Carry on with `batchreset resume`."
+)
+
+#: What a reset leaves untouched. Source: Microsoft's guidance on revoking access and on compromised accounts.
+AFTERWARDS = (
+    "Hand the new passwords over where an attacker does not read along; `batchreset passwords` opens them.",
+    "Revoke the sessions: a sign-in that was not made with the password can outlive the reset.",
+    "Review sign-in methods, app passwords, mailbox rules, forwarding, and the consents given to applications.",
+    "Accounts that are synchronised from on-premises are reset twice, there and here.",
+)
+
+
+def advice_on(reason: str) -> Advice:
+    """Give the advice on a reason, or on rows that are simply not done yet."""
+    return ADVICE[Reason(reason)] if reason else NOT_DONE

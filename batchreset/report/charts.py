@@ -1,0 +1,211 @@
+"""The report's two pictures, as SVG in data URIs."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from batchreset.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+#: Text stays text, in the reader's own font; ids are the same each time, so that the same run gives the same file.
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "batchreset",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Roboto", "Noto Sans", "Arial", "DejaVu Sans"],
+}
+_BINS = 160
+#: Hours in which nothing happened (between two starts, say) are cut out of the time axis.
+_LONGEST_IDLE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The colours of a page and the size of its pictures, in inches; `media` says where it applies."""
+
+    media: str
+    ink: str
+    line: str
+    colours: Mapping[str, str]
+    width: float
+    height: float
+
+
+_LIGHT = {
+    "accepted": "#3b6fd4",
+    "throttled": "#8a5cd1",
+    Outcome.SUCCEEDED: "#1b7f53",
+    Outcome.FAILED: "#cf3341",
+    Outcome.UNRESOLVED: "#a66a00",
+    Outcome.EXCLUDED: "#66758a",
+    Outcome.NOT_ATTEMPTED: "#b4bdc8",
+}
+_DARK = {
+    "accepted": "#7aa7ff",
+    "throttled": "#b993f5",
+    Outcome.SUCCEEDED: "#4fc38c",
+    Outcome.FAILED: "#ff7a80",
+    Outcome.UNRESOLVED: "#f0b64a",
+    Outcome.EXCLUDED: "#93a1b3",
+    Outcome.NOT_ATTEMPTED: "#5a6675",
+}
+#: The first that fits is shown; the last one has no condition.
+LOOKS = (
+    Look("screen and (prefers-color-scheme: dark) and (max-width: 640px)", "#a3adba", "#39424e", _DARK, 4.4, 3.2),
+    Look("screen and (prefers-color-scheme: dark)", "#a3adba", "#39424e", _DARK, 10, 3.4),
+    Look("screen and (max-width: 640px)", "#5a6573", "#dde2e8", _LIGHT, 4.4, 3.2),
+    Look("", "#5a6573", "#dde2e8", _LIGHT, 10, 3.4),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What happened when, on an axis of working time: seconds since the first event, with long pauses cut out.
+
+    `events` has, for each series, the places on the axis and the number of events at each; `pauses` has the places
+    where time was cut out, and how many seconds.
+    """
+
+    events: Mapping[str, tuple[Sequence[float], Sequence[int]]]
+    end: float
+    pauses: Sequence[tuple[float, float]]
+
+    def total(self, series: str) -> int:
+        """Count a series' events."""
+        return sum(self.events[series][1])
+
+
+def timeline_of(by_second: Mapping[str, Mapping[str, int]]) -> Timeline | None:
+    """Lay events, counted by the second they fell in, on one axis; None when there are none."""
+    moments = sorted({datetime.fromisoformat(second) for seconds in by_second.values() for second in seconds})
+    if not moments:
+        return None
+    idle = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    cut_to = max(1.0, 0.05 * sum(seconds for seconds in idle if seconds <= _LONGEST_IDLE))
+    at = 0.0
+    place = {moments[0].isoformat(): at}
+    pauses = []
+    for moment, seconds in zip(moments[1:], idle, strict=True):
+        if seconds > _LONGEST_IDLE:
+            pauses.append((at + cut_to / 2, seconds))
+        at += cut_to if seconds > _LONGEST_IDLE else seconds
+        place[moment.isoformat()] = at
+    events = {
+        name: ([place[second] for second in seconds], list(seconds.values())) for name, seconds in by_second.items()
+    }
+    return Timeline(events, max(at, 1.0), pauses)
+
+
+def draw_timeline(timeline: Timeline, look: Look) -> str:
+    """Draw how many were accepted, succeeded and failed over time, and the throttled answers below; an SVG data URI."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(look.width, look.height), layout="constrained")
+        rows = 2 if timeline.total("throttled") else 1
+        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=[3, 1][:rows])[:, 0]
+        unit, seconds = _unit(timeline.end)
+        edges = np.linspace(0, timeline.end, _BINS + 1)
+        for name, dashes in (("accepted", (4, 2)), (Outcome.SUCCEEDED, ()), (Outcome.FAILED, (1, 1))):
+            if timeline.total(name):
+                so_far = np.cumsum(_binned(timeline, name, edges))
+                axes[0].plot(
+                    edges / seconds,
+                    np.append(0, so_far),
+                    color=look.colours[name],
+                    dashes=dashes,
+                    linewidth=2,
+                    label=name,
+                )
+        if rows > 1:
+            throttled = _binned(timeline, "throttled", edges)
+            axes[1].stairs(throttled, edges / seconds, fill=True, color=look.colours["throttled"])
+            axes[1].set_title("throttled answers", loc="left", fontsize=9, color=look.ink)
+        for position, idle in timeline.pauses:
+            for each in axes:
+                each.axvline(position / seconds, color=look.ink, linewidth=1, dashes=(2, 3))
+            axes[0].annotate(
+                f"{describe(idle)} without events",
+                (position / seconds, 1),
+                (4, -4),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                va="top",
+                fontsize=9,
+                color=look.ink,
+            )
+        axes[-1].set_xlabel(f"{unit} of work", fontsize=9, color=look.ink)
+        for each in axes:
+            _dress(each, look)
+        if axes[0].lines:
+            axes[0].legend(loc="lower right", frameon=False, labelcolor=look.ink, fontsize=9)
+        return _data_uri(figure)
+
+
+def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
+    """Draw the outcomes as parts of one bar, none of them too thin to be seen; an SVG data URI."""
+    total = sum(counts.values())
+    shares = {name: max(rows / total, 0.008) for name, rows in counts.items() if rows}
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(look.width, 0.22))
+        axes = figure.add_axes((0, 0, 1, 1))
+        left = 0.0
+        for name, share in shares.items():
+            axes.barh(0, share - 0.002, left=left, color=look.colours[name])
+            left += share
+        axes.set_xlim(0, left - 0.002)
+        axes.set_ylim(-0.4, 0.4)
+        axes.set_axis_off()
+        return _data_uri(figure)
+
+
+def describe(seconds: float) -> str:
+    """Say a duration in its two largest units: `1 h 5 min`, `12 s`."""
+    left = round(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        if number or (parts and unit != "s"):
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or f"{seconds:.1f} s"
+
+
+def _unit(end: float) -> tuple[str, float]:
+    """Choose the unit of an axis: the largest of which it has three at least."""
+    return next((unit for unit in (("hours", 3600.0), ("minutes", 60.0)) if end >= 3 * unit[1]), ("seconds", 1.0))
+
+
+def _binned(timeline: Timeline, series: str, edges: np.ndarray) -> np.ndarray:
+    places, numbers = timeline.events[series]
+    return np.histogram(places, bins=edges, weights=numbers)[0]
+
+
+def _dress(axes: Axes, look: Look) -> None:
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(look.line)
+    axes.grid(axis="y", color=look.line, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=look.ink, labelsize=9, length=0)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.margins(x=0)
+
+
+def _data_uri(figure: Figure) -> str:
+    picture = BytesIO()
+    figure.savefig(picture, format="svg", transparent=True, metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{b64encode(picture.getvalue()).decode()}"

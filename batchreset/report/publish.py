@@ -1,0 +1,141 @@
+"""Writing the report: everything is drafted beside the old files first, and takes their place only once it adds up."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from hashlib import file_digest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DatabaseError
+
+from batchreset.errors import BatchResetError, RefusedError, StatusTableError
+from batchreset.report import page, record
+from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
+from batchreset.report.summary import Summary, summarise
+from batchreset.report.tables import CsvTable, retry_header, retry_lines
+from batchreset.report.workbook import Workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from sqlalchemy import Connection, Engine
+
+    from batchreset.report.page import Attention
+    from batchreset.report.record import RunRecord
+
+#: Those a spreadsheet may hold open come first: if one of them cannot be replaced, the old report stands whole.
+_FILES = ("reconciliation.csv", "reconciliation.xlsx", "retry.csv", "report.html", "summary.json", "audit.jsonl")
+MANIFEST = "manifest.json"
+
+
+def write(folder: Path, engine: Engine) -> Summary:
+    """See `batchreset.report.write`."""
+    try:
+        # Private from the start, and in the folder itself: a file can be moved from here in one step.
+        with TemporaryDirectory(prefix=".report-", dir=folder) as draft:
+            summary = _draft(Path(draft), engine, folder.name)
+            _put_in_place(Path(draft), folder)
+            return summary
+    except DatabaseError as error:
+        raise StatusTableError(f"{folder}: the status table cannot be read ({error.orig}).") from error
+    except OSError as error:
+        raise RefusedError(
+            f"{folder}: the report cannot be written ({error.strerror}); make room or check who may write there, "
+            f"then run `batchreset report {folder.name}`."
+        ) from error
+
+
+def _draft(draft: Path, engine: Engine, name: str) -> Summary:
+    """Write every file of the report into `draft`."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")  # one snapshot for all that is read: the run may be going on
+        run = record.read_run(connection)
+        attention = page.Attention(run)
+        with (
+            _create(draft / "reconciliation.xlsx").open("wb") as file,
+            Workbook(file, scratch=draft, created=run.created_at) as workbook,
+        ):
+            tally = _write_rows(draft, connection, run, workbook, attention)
+            _check(name, tally.total(), record.count_rows(connection), run.records)
+            summary = summarise(run, tally, record.read_traffic(connection))
+            workbook.finish(summary, page.verdict(summary, page.quiet_reasons(run)).sentence)
+        html = page.render(run, summary, tally, attention, record.read_timeline(connection))
+        _write_lines(draft / "report.html", [html])
+        _write_lines(draft / "summary.json", [json.dumps(summary.recorded(), indent=2)])
+        _write_lines(draft / "audit.jsonl", map(json.dumps, record.read_audit(connection)))
+    manifest = {"run_id": run.run_id, "files": {path.name: _fingerprint(path) for path in _drafted(draft)}}
+    _write_lines(draft / MANIFEST, [json.dumps(manifest, indent=2)])
+    return replace(summary, manifest_sha256=_fingerprint(draft / MANIFEST)["sha256"])
+
+
+def _write_rows(
+    draft: Path, connection: Connection, run: RunRecord, workbook: Workbook, attention: Attention
+) -> Counter[tuple[str, str]]:
+    """Write the reconciliation in one pass; return its rows counted by outcome and reason."""
+    header = [*COLUMNS, *(COHORT_PREFIX + column for column in run.cohort_columns)]
+    tally: Counter[tuple[str, str]] = Counter()
+    retry_path = _create(draft / "retry.csv")
+    with _table(_create(draft / "reconciliation.csv")) as file, _table(retry_path) as retry_file:
+        table, retry = CsvTable(file, header), CsvTable(retry_file, retry_header(run.cohort_columns))
+        workbook.begin(header)
+        for resets, sends in record.read_rows(connection):
+            lines = reconcile(resets, sends, run)
+            cells = list(lines.itertuples(index=False, name=None))
+            table.add(cells)
+            workbook.add(cells)
+            retry.add(retry_lines(lines).itertuples(index=False, name=None))
+            attention.add(lines)
+            tally.update(zip(lines["outcome"], lines["reason"], strict=True))
+    if not retry.rows:
+        retry_path.unlink()
+    return tally
+
+
+def _check(name: str, told: int, held: int, read: int) -> None:
+    if not told == held == read:
+        raise BatchResetError(
+            f"{name}: the report would account for {told} rows, the status table holds {held} and the cohort had "
+            f"{read}; no report was written."
+        )
+
+
+def _create(path: Path) -> Path:
+    path.touch(mode=0o600, exist_ok=False)
+    return path
+
+
+def _table(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with _create(path).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _drafted(draft: Path) -> list[Path]:
+    return [draft / name for name in _FILES if (draft / name).exists()]
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": file_digest(file, "sha256").hexdigest()}
+
+
+def _put_in_place(draft: Path, folder: Path) -> None:
+    for name in (*_FILES, MANIFEST):
+        try:
+            if (draft / name).exists():
+                (draft / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise RefusedError(
+                f"{folder / name} cannot be replaced ({error.strerror}); close it where it is open (Excel locks what "
+                f"it shows), then run `batchreset report {folder.name}`."
+            ) from error

@@ -1,0 +1,162 @@
+"""What the status table knows of a run, read in pieces that fit in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from sqlalchemy import distinct, func, or_, select
+
+from batchreset.model import RunState, State, Step
+from batchreset.status import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row, Select
+
+CHUNK_ROWS = 10_000
+_THROTTLED = 429
+
+_RESETS = [
+    schema.resets.c[name]
+    for name in (
+        *("id", "row", "source", "identifier", "user", "object_id", "display_name", "kind"),
+        *("state", "reason", "detail", "finished_at", "verified_at", "cohort"),
+    )
+]
+_SENDS = [
+    schema.sends.c[name]
+    for name in (
+        *("reset_id", "client_request_id", "request_id", "intent_at", "answered_at"),
+        *("status", "verdict", "operation_url", "polls"),
+    )
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """The table's one line about the run, its JSON read."""
+
+    run_id: str
+    version: str
+    rehearsal: bool
+    state: RunState
+    halted_because: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    seconds: float
+    operator: Mapping[str, Any]
+    tenant: Mapping[str, Any]
+    graph_url: str
+    method: str
+    sources: Sequence[Mapping[str, Any]]
+    cohort_columns: Sequence[str]
+    unchecked: Sequence[str]
+    accept_excluded: Sequence[str]
+    ticket: str | None
+    justification: str | None
+
+    @property
+    def records(self) -> int:
+        """How many records the cohort's files held, as they were counted when they were read."""
+        return sum(source["records"] for source in self.sources)
+
+
+def read_run(connection: Connection) -> RunRecord:
+    """Read what this run is."""
+    line = connection.execute(select(schema.run)).one()
+    return RunRecord(
+        run_id=line.run_id,
+        version=line.version,
+        rehearsal=bool(line.rehearsal),
+        state=RunState(line.state),
+        halted_because=line.halted_because,
+        created_at=line.created_at,
+        started_at=line.started_at,
+        finished_at=line.finished_at,
+        seconds=line.seconds,
+        operator=json.loads(line.operator),
+        tenant=json.loads(line.tenant),
+        graph_url=line.graph_url,
+        method=line.method,
+        sources=json.loads(line.sources),
+        cohort_columns=json.loads(line.cohort_columns),
+        unchecked=json.loads(line.unchecked),
+        accept_excluded=json.loads(line.settings).get("accept_excluded", ()),
+        ticket=line.ticket,
+        justification=line.justification,
+    )
+
+
+def count_rows(connection: Connection) -> int:
+    """Count the rows of the cohort that the table holds."""
+    return connection.execute(select(func.count()).select_from(schema.resets)).scalar_one()
+
+
+def read_rows(connection: Connection, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield chunks in input order: the rows, and every send of theirs in the order of the sends."""
+    resets, sends = schema.resets.c, schema.sends.c
+    last = 0
+    while rows := connection.execute(
+        select(*_RESETS).where(resets.id > last).order_by(resets.id).limit(chunk_rows)
+    ).all():
+        first, last = rows[0].id, rows[-1].id
+        theirs = connection.execute(
+            select(*_SENDS)
+            .where(sends.step == Step.RESET, sends.reset_id.between(first, last))
+            .order_by(sends.reset_id, sends.intent_at)
+        ).all()
+        yield _frame(rows, _RESETS), _frame(theirs, _SENDS)
+
+
+def _frame(rows: Sequence[Row[Any]], columns: Sequence[ColumnElement[Any]]) -> pd.DataFrame:
+    # Objects throughout: an inferred type would turn NULL into NaN and text into what it looks like.
+    return pd.DataFrame([tuple(row) for row in rows], columns=[column.key for column in columns], dtype=object)
+
+
+def read_audit(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield the audit trail, its oldest event first."""
+    trail = select(schema.audit).order_by(schema.audit.c.id)
+    for event in connection.execution_options(yield_per=CHUNK_ROWS).execute(trail):
+        told = {"at": event.at, "event": event.event, "route": event.route, "status": event.status}
+        told = {name: value for name, value in (told | {"reset_id": event.reset_id}).items() if value is not None}
+        yield told | json.loads(event.fields) | told  # the columns first, and never overruled
+
+
+def read_traffic(connection: Connection) -> dict[str, int]:
+    """Count the requests: all, by route, throttled answers, and writes that repeated an attempt."""
+    audit = schema.audit.c
+    requests = select(func.count()).where(audit.event == "request")
+    attempts = select(func.count(audit.reset_id) - func.count(distinct(audit.reset_id))).where(
+        audit.event == "request", audit.route == "write", or_(audit.status.is_(None), audit.status != _THROTTLED)
+    )
+    queries: dict[str, Select[int]] = {
+        "requests": requests,
+        "writes": requests.where(audit.route == "write"),
+        "reads": requests.where(audit.route == "read"),
+        "polls": requests.where(audit.route == "poll"),
+        "throttled": requests.where(audit.status == _THROTTLED),
+        "retried": attempts,
+    }
+    return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
+
+
+def read_timeline(connection: Connection) -> dict[str, dict[str, int]]:
+    """Count, for each second (`2026-11-21T17:55:02`), what was accepted, succeeded, failed and throttled in it."""
+    resets, sends, audit = schema.resets.c, schema.sends.c, schema.audit.c
+    return {
+        "accepted": _by_second(connection, sends.answered_at, sends.verdict == "accepted"),
+        "succeeded": _by_second(connection, resets.finished_at, resets.state == State.SUCCEEDED),
+        "failed": _by_second(connection, resets.finished_at, resets.state == State.FAILED),
+        "throttled": _by_second(connection, audit.at, audit.status == _THROTTLED),
+    }
+
+
+def _by_second(connection: Connection, at: ColumnElement[Any], which: ColumnElement[bool]) -> dict[str, int]:
+    second = func.substr(at, 1, len("2026-11-21T17:55:02"))
+    counted = select(second, func.count()).where(which, at.is_not(None)).group_by(second).order_by(second)
+    return dict(connection.execute(counted).all())

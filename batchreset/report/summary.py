@@ -1,0 +1,77 @@
+"""What `summary.json` says, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchreset.model import Outcome, RunState
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from batchreset.report.record import RunRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A run in figures: the keys of `summary.json`, and the hash of the manifest that vouches for the files.
+
+    Times are ISO 8601 UTC, `seconds` is time spent working. `counts` has every outcome and adds up to `rows`;
+    `reasons` has those that occur.
+    """
+
+    run_id: str
+    version: str
+    rehearsal: bool
+    state: RunState
+    rows: int
+    counts: Mapping[str, int]
+    reasons: Mapping[str, int]
+    started_at: str | None
+    finished_at: str | None
+    seconds: float
+    traffic: Mapping[str, int]
+    cohort: Mapping[str, Any]
+    operator: Mapping[str, Any]
+    tenant: Mapping[str, Any]
+    method: str
+    ticket: str | None
+    justification: str | None
+    manifest_sha256: str = ""
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the contents of `summary.json`."""
+        values = asdict(self)
+        del values["manifest_sha256"]  # the manifest is made from the file
+        return values
+
+
+def summarise(run: RunRecord, tally: Counter[tuple[str, str]], traffic: Mapping[str, int]) -> Summary:
+    """Put a run in figures; `tally` counts its rows by outcome and reason."""
+    counts = {outcome.value: 0 for outcome in Outcome}
+    reasons: dict[str, int] = {}
+    for (outcome, reason), rows in sorted(tally.items()):
+        counts[outcome] += rows
+        if reason:
+            reasons[reason] = reasons.get(reason, 0) + rows
+    return Summary(
+        run_id=run.run_id,
+        version=run.version,
+        rehearsal=run.rehearsal,
+        state=run.state,
+        rows=tally.total(),
+        counts=counts,
+        reasons=reasons,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        seconds=round(run.seconds, 3),
+        traffic=traffic,
+        cohort={"sources": run.sources},
+        operator=run.operator,
+        tenant=run.tenant,
+        method=run.method,
+        ticket=run.ticket,
+        justification=run.justification,
+    )

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
+
+from batchreset.model import Outcome, Reason, RunState, State, outcome_of
+from batchreset.report import page, record
+from batchreset.report.guard import guard, unguard
+from batchreset.report.reconciliation import reconcile
+from batchreset.report.summary import summarise
+from batchreset.report.tables import CsvTable
+from batchreset.report.workbook import Workbook
+from tests.support import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchreset.report.summary import Summary
+
+#: Text as people's files have it, and as no file should: formulas, markup, control characters, other scripts.
+PARTS = [*"=+-@'\"\t\r\n<>&; ,\x00", "<script>", "</td>", "</style>", "<r>", "</r>", "_x000D_", "]]>", "{{", "\u202e"]
+NASTY = st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.sampled_from(PARTS)).map("".join))
+ROW = st.fixed_dictionaries(
+    {"state": st.sampled_from(State), "reason": st.one_of(st.none(), st.sampled_from(Reason))},
+)
+
+
+class Folded:
+    """A run's rows put through the reconciliation, without writing files."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]], **facts: Any) -> None:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+            engine = runs.make_run(Path(name), rows, **facts)
+            with engine.connect() as connection:
+                self.run = record.read_run(connection)
+                self.attention = page.Attention(self.run)
+                self.lines: list[dict[Any, Any]] = []
+                for chunk in record.read_rows(connection, chunk_rows=3):
+                    lines = reconcile(*chunk, self.run)
+                    self.attention.add(lines)
+                    self.lines += lines.to_dict("records")
+                traffic = record.read_traffic(connection)
+            engine.dispose()
+        self.tally = Counter((line["outcome"], line["reason"]) for line in self.lines)
+        self.summary: Summary = summarise(self.run, self.tally, traffic)
+
+    def html(self) -> str:
+        return page.render(self.run, self.summary, self.tally, self.attention, {})
+
+
+class Tags(HTMLParser):
+    """Counts a page's tags and attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found[tag] += 1
+        self.found.update(f"{tag} {name}" for name, _ in attrs)
+
+
+@given(rows=st.lists(ROW, max_size=12), state=st.sampled_from(RunState))
+@settings(max_examples=25, deadline=None)
+def test_every_row_is_counted_once_under_its_outcome(rows: list[dict[str, Any]], state: RunState) -> None:
+    """Whatever became of the rows, counts add up to the input and each row is in its place."""
+    folded = Folded(rows, state=state)
+    assert [line["row"] for line in folded.lines] == [number + 2 for number in range(len(rows))]
+    assert [line["outcome"] for line in folded.lines] == [outcome_of(row["state"]) for row in rows]
+    assert sum(folded.summary.counts.values()) == folded.summary.rows == folded.run.records == len(rows)
+    reasons = Counter(line["reason"] for line in folded.lines if line["reason"])
+    assert folded.summary.reasons == reasons
+    groups = page.groups_of(folded.tally, page.quiet_reasons(folded.run))
+    assert sum(group.rows for group in groups) == len(rows) - folded.summary.counts[Outcome.SUCCEEDED]
+
+
+@given(text=NASTY)
+@example("'=")
+@example("''+1")
+def test_guarding_comes_off_again_and_leaves_no_formula(text: str) -> None:
+    """`unguard` undoes `guard` for any text, and what is written never begins as a formula does."""
+    assert unguard(guard(text)) == text
+    assert guard(text).lstrip()[:1] not in {"=", "+", "-", "@"}
+
+
+@given(lines=st.lists(st.lists(NASTY, min_size=2, max_size=2), max_size=5))
+def test_any_text_comes_back_from_the_csv(lines: list[list[str]]) -> None:
+    """Quotes, commas, line ends, BOMs and formulas survive the file."""
+    file = io.TextIOWrapper(raw := io.BytesIO(), encoding="utf-8-sig", newline="")
+    CsvTable(file, ["one", "two"]).add(lines)
+    file.flush()
+    read = csv.reader(io.StringIO(raw.getvalue().decode("utf-8-sig"), newline=""))
+    assert [[unguard(cell) for cell in line] for line in read] == [["one", "two"], *lines]
+
+
+@given(cells=st.lists(NASTY.filter(bool), min_size=1, max_size=5))
+@example(["<r>x</r>", "<r></r>", "_x0041_", "=1+1", "http://contoso.example/", "00123", "\r\n"])
+@settings(max_examples=60, deadline=None)
+def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:
+    """Cells are text, as they were, but for the control characters that a workbook cannot hold."""
+    with TemporaryDirectory() as scratch:
+        file = io.BytesIO()
+        with Workbook(file, Path(scratch), runs.NOON) as workbook:
+            workbook.begin(["outcome"])
+            workbook.add([["x", cell, "x"] for cell in cells])
+    file.seek(0)
+    read = CalamineWorkbook.from_filelike(file).get_sheet_by_name("Reconciliation").to_python()
+    storable = [re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", cell) for cell in cells]
+    assert [line[1] for line in read[1:]] == storable
+
+
+@given(text=NASTY.filter(bool))
+@example("</style><script>alert(1)</script><img src=x onerror=alert(1)>")
+@example("{{ 7 * 7 }}{% include 'x' %}")
+@settings(max_examples=15, deadline=None)
+def test_no_text_becomes_markup(text: str) -> None:
+    """The page has the same tags and attributes whatever the cells, names and tickets contain."""
+
+    def tags(word: str) -> Counter[str]:
+        row = {"state": "failed", "reason": "forbidden", "identifier": word, "detail": word, "display_name": word}
+        folded = Folded(
+            [row, row | {"user": word}],
+            state="halted",
+            halted_because=word,
+            ticket=word,
+            justification=word,
+            unchecked=[word],
+            tenant={"id": "1", "name": word},
+            operator={"user": word},
+            sources=[{"name": word, "sha256": word, "records": 2}, {"name": word, "sha256": word, "records": 0}],
+        )
+        return Tags(folded.html()).found
+
+    assert tags(text) == tags("x")
