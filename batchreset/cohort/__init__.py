@@ -1,0 +1,8 @@
+"""Where accounts come from: files understood once, then read as rows."""
+
+from __future__ import annotations
+
+from batchreset.cohort.reading import read
+from batchreset.cohort.sources import Source, inspect
+
+__all__ = ["Source", "inspect", "read"]

@@ -1,0 +1,126 @@
+"""Tables in text files: their encoding, their delimiter, and their records one by one."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from batchreset.cohort import headers
+from batchreset.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from batchreset.cohort.origin import HashedStream, Origin
+
+#: Stands for "no delimiter": a list of one account a line, where a comma is a mistake to be shown and not a border.
+_NONE = "\x1f"
+_DELIMITERS = (_NONE, ",", ";", "\t", "|")
+_MARK = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n', re.IGNORECASE)
+_SNIFFED_BYTES = 64 * 1024
+_SNIFFED_RECORDS = 50
+_LONGEST_LINE = 4 * 1024 * 1024
+_TEXT_CONTROLS = frozenset("\t\n\v\f\r\x1a")
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """How a text file is written. `marked` says that its first line is Excel's `sep=`, which is no record."""
+
+    encoding: str
+    delimiter: str
+    marked: bool
+
+    def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
+        """Yield each record's cells; blank lines are records too.
+
+        Raises `CohortError` for content that is no well-formed table, `UnicodeDecodeError` for another encoding.
+        """
+        lines = _lines(io.TextIOWrapper(io.BufferedReader(stream), self.encoding, newline=""), name)
+        if self.marked:
+            next(lines, None)
+        row = 1
+        try:
+            # Strict: a stray quotation mark must not swallow the accounts up to the next one.
+            for cells in csv.reader(lines, delimiter=self.delimiter, strict=True):
+                yield cells
+                row += 1
+        except csv.Error as error:
+            raise CohortError(
+                f"{name}, row {row}: the quotation marks do not pair up, or a cell is longer than "
+                f"{csv.field_size_limit():,} characters; correct this row."
+            ) from error
+
+
+def dialects(origin: Origin) -> Iterator[Delimited]:
+    """Yield the ways a text file may be written, likeliest first: each one's encoding is to be tried on the whole file.
+
+    Raises `CohortError` when it is no text at all.
+    """
+    with origin.open() as stream:
+        head = stream.read(_SNIFFED_BYTES) or b""
+    encodings = _encodings(head)
+    if _is_binary(head.decode(encodings[0], "replace")):
+        raise CohortError(
+            f"{origin.name} is no text: it holds binary data, or UTF-16 without a byte order mark; "
+            "save it as CSV in UTF-8, or name a workbook by its ending .xlsx."
+        )
+    for encoding in encodings:
+        text = head.decode(encoding, "replace")
+        if mark := _MARK.match(text):
+            yield Delimited(encoding, mark[1], marked=True)
+        else:
+            yield Delimited(encoding, "\t" if origin.ending == ".tsv" else _delimiter(text), marked=False)
+
+
+def _encodings(head: bytes) -> tuple[str, ...]:
+    if head.startswith(codecs.BOM_UTF8):
+        return ("utf-8-sig",)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("utf-16",)
+    return ("utf-8", "cp1252")
+
+
+def _is_binary(text: str) -> bool:
+    """Say whether there is a NUL, or more than one control character in fifty, as in no text."""
+    controls = sum(1 for letter in text if letter < " " and letter not in _TEXT_CONTROLS)
+    return "\0" in text or 50 * controls > len(text)
+
+
+def _delimiter(text: str) -> str:
+    """Choose the delimiter under which the text's first records look most like one table."""
+    return max(_DELIMITERS, key=lambda delimiter: _likeness(text, delimiter))
+
+
+def _likeness(text: str, delimiter: str) -> tuple[bool, bool, float, int]:
+    """Weigh a delimiter: a known header beside others, several columns, how even they are, how many."""
+    # The sample may end within a quoted cell, so this reader is lenient.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        records = [record for record in islice(reader, _SNIFFED_RECORDS) if record]
+    except csv.Error:
+        records = []
+    widths = [len(record) for record in records]
+    if not widths:
+        return False, False, 0.0, 0
+    typical = max(widths, key=widths.count)
+    has_header = any(len(record) > 1 and any(headers.rank(cell) is not None for cell in record) for record in records)
+    return has_header, typical > 1, widths.count(typical) / len(widths), typical
+
+
+def _lines(text: TextIO, name: str) -> Iterator[str]:
+    """Yield the text's lines, each with its end, refusing what is no text."""
+    number = 0
+    while line := text.readline(_LONGEST_LINE):
+        number += 1
+        if "\0" in line:
+            raise CohortError(f"{name}, line {number}: a NUL byte, so this is no text; save it as CSV in UTF-8.")
+        if len(line) == _LONGEST_LINE:
+            raise CohortError(f"{name}, line {number}: longer than {_LONGEST_LINE:,} characters, so this is no table.")
+        yield line

@@ -1,0 +1,93 @@
+"""Which column names the account: one table of the headers that people's tools write, and the decision."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from batchreset.cohort import identifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: The headers of account columns, best first, as Microsoft's portals, logs and modules and people's own exports
+#: write them. A user principal name wins over an object id, since people read the plan and the report; a mail
+#: address comes last, since it is only usually the user principal name. Ids of devices, applications, tenants,
+#: requests and correlations are no accounts and stand nowhere in it.
+_ALIASES = (
+    (
+        *("user principal name", "upn", "user upn", "account upn", "primary user upn", "user name (UPN)"),
+        *("user name [userPrincipalName] Required", "target1 user principal name", "identifier"),
+    ),
+    ("user name", "sign-in name", "sign-in identifier", "sign-in", "login", "login name", "logon name"),
+    ("user", "users", "user account", "account", "accounts", "account name", "identity", "affected user"),
+    (
+        *("object id", "id", "user id", "user object id", "account object id", "target1 object id"),
+        *("azure ad object id", "entra object id", "aad user id", "external directory object id"),
+    ),
+    (
+        *("email", "e-mail", "mail", "email address", "e-mail address", "mail address", "user email", "work email"),
+        *("primary smtp address", "windows live id", "emails"),
+    ),
+)
+
+#: No secret is carried through: these anywhere in a header ...
+_SECRET_PARTS = re.compile(r"passw|passphrase|passcode|pwd|kennwort", re.IGNORECASE)
+#: ... or these as one of its words.
+_SECRET_WORDS = frozenset(
+    {"pass", "hash", "hashes", "secret", "secrets", "token", "tokens", "cookie", "cookies", "credential", "credentials"}
+)
+#: A column headed so holds accounts of people who are not to be reset, however well its content looks.
+_SOMEBODY_ELSE = frozenset({"manager", "supervisor", "actor", "by", "approver", "requester", "reporter", "sponsor"})
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def fold(header: str) -> str:
+    """Return a header for comparing: without regard to case, white space or punctuation."""
+    return "".join(letter for letter in header.casefold() if letter.isalnum())
+
+
+_RANKS: Mapping[str, int] = {fold(alias): rank for rank, aliases in enumerate(_ALIASES) for alias in aliases}
+
+
+def rank(header: str) -> int | None:
+    """Say how surely a header names the account column, 0 best; None for a header not in the table."""
+    return _RANKS.get(fold(header))
+
+
+def is_secret(header: str) -> bool:
+    """Say whether a column holds credentials, and so is never carried through."""
+    return bool(_SECRET_PARTS.search(header)) or not _SECRET_WORDS.isdisjoint(_words(header))
+
+
+def choose(columns: Sequence[str], sample: Sequence[Sequence[str]]) -> list[int]:
+    """Return the columns, by position, that name the accounts equally well: none, the one, or a tie.
+
+    `columns` are the headers, empty where there is none. Known headers are tried by rank: one whose cells are
+    mostly accounts, else one that holds any. Without such a column, content alone decides: one whose cells are mostly
+    user principal names (never object ids, which may be those of anything).
+    """
+    known: dict[tuple[bool, int], list[int]] = {}
+    unknown: list[int] = []
+    for position, header in enumerate(columns):
+        found = [
+            identifiers.parse(record[position])
+            for record in sample
+            if position < len(record) and record[position].strip()
+        ]
+        accounts = sum(1 for each in found if each.key)
+        names = sum(1 for each in found if each.key and not each.is_object_id)
+        if (level := rank(header)) is not None:
+            if accounts:
+                known.setdefault((2 * accounts < len(found), level), []).append(position)
+        elif names and 2 * names >= len(found) and not is_secret(header) and not _is_somebody_else(header):
+            unknown.append(position)
+    return known[min(known)] if known else unknown
+
+
+def _is_somebody_else(header: str) -> bool:
+    return not _SOMEBODY_ELSE.isdisjoint(_words(header))
+
+
+def _words(header: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(header)}

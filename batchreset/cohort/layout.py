@@ -1,0 +1,187 @@
+"""How one table of text is laid out: where its header is, and which columns are what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchreset.cohort import headers, identifiers
+from batchreset.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Titles and notes above a header are skipped up to here.
+_HEADER_WITHIN = 20
+_COLUMNS_LISTED = 12
+#: What is listed of a header that was only guessed at: it may be somebody's data.
+_HEADER_LIKE = re.compile(r"[^\W\d_](?:[^\W\d]|[ .\-/()\[\]])*")
+
+
+class UnsuitableError(CohortError):
+    """A table without accounts, where another sheet of the same workbook may have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The columns that the user named."""
+
+    column: str | None
+    password_column: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns are what, by position from 0. `header_row` is the header's record number, 0 where there is none."""
+
+    header_row: int
+    account_column: str
+    account: int
+    password_column: str | None
+    password: int | None
+    carried: tuple[tuple[str, int], ...]
+    #: How many columns there are; a record may have fewer cells or more.
+    width: int
+
+
+def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted) -> Layout:
+    """Find the header and the columns from a table's first records.
+
+    Raises `UnsuitableError` when nothing here is an account, `CohortError` when the choice is the user's; `name` is
+    the file or sheet in both.
+    """
+    if not any(map(is_filled, head)):
+        raise UnsuitableError(f"{name} is empty: there is no account in it.")
+    row = _header_row(head, wanted.column)
+    columns = _columns(head, row)
+    if row and not any(map(is_filled, head[row:])):
+        raise UnsuitableError(f"{name} has a header but no rows: there is no account in it.")
+    account = _named(name, columns, wanted.column, "--column") if wanted.column else _chosen(name, columns, head[row:])
+    password = None
+    if wanted.password_column:
+        password = _named(name, columns, wanted.password_column, "--password-column")
+        if password == account:
+            raise CohortError(
+                f"{name}: column {_shown(columns[account])} cannot hold both account and password; "
+                "name another with --password-column or --column."
+            )
+    carried = tuple(_carried(columns, {account, password})) if row else ()
+    return Layout(
+        header_row=row,
+        account_column=columns[account],
+        account=account,
+        password_column=None if password is None else columns[password],
+        password=password,
+        carried=carried,
+        width=len(columns),
+    )
+
+
+def is_filled(record: Sequence[str]) -> bool:
+    """Say whether any cell of a record holds more than white space."""
+    return any(map(str.strip, record))
+
+
+def _header_row(head: Sequence[Sequence[str]], column: str | None) -> int:
+    """Return the header's record number, 0 where the table has none."""
+    top = list(enumerate(head[:_HEADER_WITHIN], start=1))
+    if column:
+        for row, record in top:
+            if any(cell.strip() and headers.fold(cell) == headers.fold(column) for cell in record):
+                return row
+    first = next((row for row, record in enumerate(head, start=1) if any(map(_is_account, record))), None)
+    known = [
+        (rank, -_filled(record), row)
+        for row, record in top
+        if not any(map(_is_account, record))
+        for position, cell in enumerate(record)
+        if (rank := headers.rank(cell)) is not None and (first is None or _holds_account(head[row:], position))
+    ]
+    if known:
+        return min(known)[-1]
+    # A header in a language that is not in the table: the fullest record above the accounts, as titles are short.
+    # A list of one column has none: an unknown first line is rather a mistyped account, and must stay a row.
+    above = [(-_filled(record), row) for row, record in top if row < (first or len(head) + 1) and is_filled(record)]
+    if not above or max(map(_filled, head)) == 1:
+        return 0
+    return min(above)[-1]
+
+
+def _columns(head: Sequence[Sequence[str]], row: int) -> list[str]:
+    """Return the columns' names: as headed, else by number; a bare list of accounts has the column `account`."""
+    if row:
+        titles = [" ".join(identifiers.plain(cell).split()) for cell in head[row - 1]]
+        return [title or f"column {number}" for number, title in enumerate(titles, start=1)]
+    width = max(map(len, head))
+    if width == 1 and _is_account(next(record[0] for record in head if is_filled(record))):
+        return ["account"]
+    return [f"column {number}" for number in range(1, width + 1)]
+
+
+def _named(name: str, columns: Sequence[str], wanted: str, option: str) -> int:
+    found = [position for position, column in enumerate(columns) if column == wanted.strip()] or [
+        position for position, column in enumerate(columns) if headers.fold(column) == headers.fold(wanted)
+    ]
+    if not found:
+        kind = UnsuitableError if option == "--column" else CohortError
+        raise kind(f"{name} has no column {_shown(wanted)}{_listed(columns)}; correct {option}.")
+    if len(found) > 1:
+        raise CohortError(
+            f"{name} has {len(found)} columns headed {_shown(wanted)}: rename all but one, or remove them."
+        )
+    return found[0]
+
+
+def _chosen(name: str, columns: Sequence[str], sample: Sequence[Sequence[str]]) -> int:
+    found = headers.choose(columns, sample)
+    if not found:
+        raise UnsuitableError(
+            f"{name} has no account column: none holds user principal names, or object ids under a header such as id"
+            f"{_listed(columns)}; name the right one with --column."
+        )
+    if len(found) > 1:
+        first, second = (_shown(columns[position]) for position in found[:2])
+        remedy = "rename one of them" if first == second else f"choose with --column {first} or --column {second}"
+        raise CohortError(f"{name}: columns {first} and {second} could both name the account; {remedy}.")
+    return found[0]
+
+
+def _carried(columns: Sequence[str], taken: set[int | None]) -> Iterator[tuple[str, int]]:
+    """Yield the named columns that go into the report, none headed like a credential; equal names are numbered."""
+    used: set[str] = set()
+    for position, column in enumerate(columns):
+        if position in taken or headers.is_secret(column) or column == f"column {position + 1}":
+            continue
+        unique, number = column, 1
+        while unique in used:
+            number += 1
+            unique = f"{column} ({number})"
+        used.add(unique)
+        yield unique, position
+
+
+def _is_account(cell: str) -> bool:
+    return bool(identifiers.parse(cell).key)
+
+
+def _holds_account(records: Sequence[Sequence[str]], position: int) -> bool:
+    return any(position < len(record) and _is_account(record[position]) for record in records)
+
+
+def _filled(record: Sequence[str]) -> int:
+    return sum(1 for cell in record if cell.strip())
+
+
+def _listed(columns: Sequence[str]) -> str:
+    fit = [_shown(column) for column in columns if _HEADER_LIKE.fullmatch(column)][:_COLUMNS_LISTED]
+    if not fit:
+        return ""
+    more = len(columns) - len(fit)
+    return f" (its columns: {', '.join(fit)}{f' and {more} more' if more else ''})"
+
+
+def _shown(text: str) -> str:
+    """Return a column's name fit for a sentence on a terminal."""
+    short = text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004  a line's worth
+    return "'" + "".join(letter if letter.isprintable() else "?" for letter in short) + "'"

@@ -1,0 +1,202 @@
+"""The inputs of a run, understood: what each is, which column names the account, how many records it has."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from batchreset.cohort import delimited, identifiers
+from batchreset.cohort.layout import Layout, UnsuitableError, Wanted, is_filled, locate
+from batchreset.cohort.origin import HashedStream, Origin
+from batchreset.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+STANDARD_INPUT = "standard input"
+_TEXT_ENDINGS = (".csv", ".tsv", ".txt")
+_WORKBOOK_ENDING = ".xlsx"
+_ZIP = b"PK\x03\x04"
+_STDIN_LIMIT = 256 * 1024 * 1024
+#: Records looked at to find header and columns.
+_HEAD = 1000
+_EXAMPLES = 3
+
+
+class Form(Protocol):
+    """How an input is written: what it takes to read its records again."""
+
+    def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
+        """Yield each record's cells, from the first record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table by its name in the report, and how to get at its records."""
+
+    name: str
+    origin: Origin = field(repr=False)
+    form: Form = field(repr=False)
+
+    def records(self, stream: HashedStream) -> Iterator[list[str]]:
+        """Yield each record's cells from the origin's opened stream."""
+        return self.form.records(stream, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input table, understood.
+
+    `sha256` is the whole file's. `records` counts the records below the header, blank
+    ones included except at the end. `examples` are the first accounts.
+    """
+
+    table: Table
+    sha256: str
+    records: int
+    examples: tuple[str, ...]
+    layout: Layout = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The table's name, as the report shows it."""
+        return self.table.name
+
+    @property
+    def account_column(self) -> str:
+        """The column that names the account."""
+        return self.layout.account_column
+
+    @property
+    def password_column(self) -> str | None:
+        """The column that holds the new passwords, where one was asked for."""
+        return self.layout.password_column
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are carried through to the report, in order."""
+        return tuple(column for column, _ in self.layout.carried)
+
+
+def inspect(
+    cohort: Sequence[str],
+    *,
+    column: str | None = None,
+    password_column: str | None = None,
+    stdin: BinaryIO | None = None,
+) -> tuple[Source, ...]:
+    """Read every input once to its end, and understand it.
+
+    `cohort` names files, or `-` for `stdin` (by default the process's own); text files are never held whole. Raises
+    `CohortError` for the first input that cannot be understood.
+    """
+    if not cohort:
+        raise CohortError("No cohort was named: name at least one file, or - for standard input.")
+    wanted = Wanted(column, password_column)
+    return tuple(_understand(origin, wanted) for origin in _origins(cohort, stdin))
+
+
+def _origins(cohort: Sequence[str], stdin: BinaryIO | None) -> list[Origin]:
+    paths = [None if text == "-" else _file(text) for text in cohort]
+    for position, path in enumerate(paths):
+        if path in paths[:position]:
+            raise CohortError(f"{path or STANDARD_INPUT} is given twice: name each input once.")
+    named = [path for path in paths if path]
+    return [
+        Origin(_short_name(path, named), path)
+        if path
+        else Origin(STANDARD_INPUT, _everything(stdin or sys.stdin.buffer))
+        for path in paths
+    ]
+
+
+def _file(text: str) -> Path:
+    """Return the resolved path of a readable file of a known ending."""
+    path = Path(text)
+    try:
+        if path.is_dir():
+            raise CohortError(f"{text} is a folder: name the files in it.")
+        if not path.exists():
+            raise CohortError(f"{text} does not exist: check the name and the current folder.")
+        if not path.is_file():
+            raise CohortError(f"{text} is no regular file: pipe it in, and name - instead.")
+        if path.suffix.lower() not in {*_TEXT_ENDINGS, _WORKBOOK_ENDING}:
+            raise CohortError(f"{text}: files end in .csv, .tsv, .txt or .xlsx here; save it as one of these.")
+        return path.resolve()
+    except OSError as error:
+        raise CohortError(f"{text} cannot be opened: {error.strerror}.") from error
+
+
+def _short_name(path: Path, paths: Sequence[Path]) -> str:
+    """Return the file's name, with as many parent folders as tell it from the other inputs."""
+    for length in range(1, len(path.parts)):
+        name = "/".join(path.parts[-length:])
+        if sum(1 for other in paths if "/".join(other.parts[-length:]) == name) == 1:
+            return name
+    return str(path)
+
+
+def _everything(stdin: BinaryIO) -> bytes:
+    data = stdin.read(_STDIN_LIMIT + 1)
+    if len(data) > _STDIN_LIMIT:
+        raise CohortError(f"{STANDARD_INPUT} is over {_STDIN_LIMIT >> 20} MiB: save it to a file and name that.")
+    return data
+
+
+def _understand(origin: Origin, wanted: Wanted) -> Source:
+    piped_workbook = isinstance(origin.place, bytes) and origin.place.startswith(_ZIP)
+    if piped_workbook or origin.ending == _WORKBOOK_ENDING:
+        return _from_workbook(origin, wanted)
+    for form in delimited.dialects(origin):
+        try:
+            with origin.open() as stream:
+                table = Table(origin.name, origin, form)
+                return _survey(table, table.records(stream), stream, wanted)
+        except UnicodeDecodeError:
+            continue
+    raise CohortError(f"{origin.name} is in an encoding that is not recognised: save it as CSV in UTF-8.")
+
+
+def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
+    """Take the one visible sheet with accounts."""
+    from batchreset.cohort.workbook import Workbook  # noqa: PLC0415  not needed for text files
+
+    found: list[Source] = []
+    refused: list[UnsuitableError] = []
+    with origin.open() as stream:
+        book = Workbook(stream, origin.name)
+        sheets = book.visible_sheets()
+        for sheet in sheets:
+            table = Table(f"{origin.name}#{sheet.sheet}", origin, sheet)
+            try:
+                found.append(_survey(table, book.records(sheet), stream, wanted))
+            except UnsuitableError as error:
+                refused.append(error)
+    if len(found) > 1:
+        raise CohortError(
+            f"{found[0].name} and {found[1].name} both hold accounts: "
+            "hide or delete the sheet that is not meant, or save the one that is as CSV."
+        )
+    if found:
+        return found[0]
+    if len(refused) == 1:
+        raise refused[0]
+    names = ", ".join(sheet.sheet for sheet in sheets) or "none"
+    raise CohortError(
+        f"{origin.name} has no visible sheet with an account column (visible sheets: {names}); "
+        "show the right sheet, or name its column with --column."
+    )
+
+
+def _survey(table: Table, records: Iterator[list[str]], stream: HashedStream, wanted: Wanted) -> Source:
+    """Read a table's records to the end."""
+    head = list(islice(records, _HEAD))
+    layout = locate(table.name, head, wanted)
+    last = max(row for row, record in enumerate(chain(head, records), start=1) if is_filled(record))
+    cells = (record[layout.account] for record in head[layout.header_row :] if layout.account < len(record))
+    accounts = (found.text for cell in cells if (found := identifiers.parse(cell)).key)
+    return Source(table, stream.finish(), last - layout.header_row, tuple(islice(accounts, _EXAMPLES)), layout)
