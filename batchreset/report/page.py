@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from batchreset.report.record import RunRecord
     from batchreset.report.summary import Summary
+    from batchreset.status.record import RunRecord
 
 ROWS_SHOWN = 2_000
 
@@ -86,7 +86,7 @@ class Attention:
 
 def quiet_reasons(run: RunRecord) -> frozenset[str]:
     """Name the reasons of exclusion that need no attention in this run: the usual ones, and those it accepted."""
-    return _QUIET | frozenset(run.accept_excluded)
+    return _QUIET | frozenset(run.settings.get("accept_excluded", ()))
 
 
 def words_of(state: RunState) -> dict[Outcome, str]:

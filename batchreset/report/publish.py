@@ -18,6 +18,7 @@ from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
 from batchreset.report.summary import Summary, summarise
 from batchreset.report.tables import CsvTable, retry_header, retry_lines
 from batchreset.report.workbook import Workbook
+from batchreset.status.record import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from batchreset.report.page import Attention
-    from batchreset.report.record import RunRecord
+    from batchreset.status.record import RunRecord
 
 #: Those a spreadsheet may hold open come first: if one of them cannot be replaced, the old report stands whole.
 _FILES = ("reconciliation.csv", "reconciliation.xlsx", "retry.csv", "report.html", "summary.json", "audit.jsonl")
@@ -54,7 +55,7 @@ def _draft(draft: Path, engine: Engine, name: str) -> Summary:
     """Write every file of the report into `draft`."""
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")  # one snapshot for all that is read: the run may be going on
-        run = record.read_run(connection)
+        run = read(connection)
         attention = page.Attention(run)
         with (
             _create(draft / "reconciliation.xlsx").open("wb") as file,

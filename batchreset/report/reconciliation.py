@@ -12,7 +12,7 @@ from batchreset.model import Kind, Outcome, Reason, RunState, State, outcome_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchreset.report.record import RunRecord
+    from batchreset.status.record import RunRecord
 
 COLUMNS = (
     *("row", "source", "identifier", "user", "object_id", "outcome", "reason", "detail", "method", "operation_url"),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import distinct, func, or_, select
 
-from batchreset.model import RunState, State, Step
+from batchreset.model import State, Step
 from batchreset.status import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
@@ -34,62 +33,6 @@ _SENDS = [
         *("status", "verdict", "operation_url", "polls"),
     )
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """The table's one line about the run, its JSON read."""
-
-    run_id: str
-    version: str
-    rehearsal: bool
-    state: RunState
-    halted_because: str | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    seconds: float
-    operator: Mapping[str, Any]
-    tenant: Mapping[str, Any]
-    graph_url: str
-    method: str
-    sources: Sequence[Mapping[str, Any]]
-    cohort_columns: Sequence[str]
-    unchecked: Sequence[str]
-    accept_excluded: Sequence[str]
-    ticket: str | None
-    justification: str | None
-
-    @property
-    def records(self) -> int:
-        """How many records the cohort's files held, as they were counted when they were read."""
-        return sum(source["records"] for source in self.sources)
-
-
-def read_run(connection: Connection) -> RunRecord:
-    """Read what this run is."""
-    line = connection.execute(select(schema.run)).one()
-    return RunRecord(
-        run_id=line.run_id,
-        version=line.version,
-        rehearsal=bool(line.rehearsal),
-        state=RunState(line.state),
-        halted_because=line.halted_because,
-        created_at=line.created_at,
-        started_at=line.started_at,
-        finished_at=line.finished_at,
-        seconds=line.seconds,
-        operator=json.loads(line.operator),
-        tenant=json.loads(line.tenant),
-        graph_url=line.graph_url,
-        method=line.method,
-        sources=json.loads(line.sources),
-        cohort_columns=json.loads(line.cohort_columns),
-        unchecked=json.loads(line.unchecked),
-        accept_excluded=json.loads(line.settings).get("accept_excluded", ()),
-        ticket=line.ticket,
-        justification=line.justification,
-    )
 
 
 def count_rows(connection: Connection) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from batchreset.report.record import RunRecord
+    from batchreset.status.record import RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Summary:
     method: str
     ticket: str | None
     justification: str | None
+    halted_because: str | None
     manifest_sha256: str = ""
 
     def recorded(self) -> dict[str, Any]:
@@ -68,10 +69,11 @@ def summarise(run: RunRecord, tally: Counter[tuple[str, str]], traffic: Mapping[
         finished_at=run.finished_at,
         seconds=round(run.seconds, 3),
         traffic=traffic,
-        cohort={"sources": run.sources},
-        operator=run.operator,
-        tenant=run.tenant,
+        cohort={"sources": [asdict(source) for source in run.sources]},
+        operator={"object_id": run.operator.object_id, "user": run.operator.user},
+        tenant={"id": run.operator.tenant_id, "name": run.operator.tenant},
         method=run.method,
         ticket=run.ticket,
         justification=run.justification,
+        halted_because=run.halted_because,
     )

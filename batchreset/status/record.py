@@ -14,7 +14,7 @@ from batchreset.status.schema import SCHEMA_VERSION, run
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class RunRecord:
     seconds: float = 0.0
     version: str = __version__
 
+    @property
+    def records(self) -> int:
+        """How many records the cohort's files held, as they were counted when they were read."""
+        return sum(source.records for source in self.sources)
+
 
 def save(engine: Engine, record: RunRecord) -> None:
     """Write the run's line for the first time."""
@@ -81,7 +86,12 @@ def save(engine: Engine, record: RunRecord) -> None:
 def load(engine: Engine) -> RunRecord:
     """Read the run's line."""
     with engine.connect() as connection:
-        line = connection.execute(select(run)).one()
+        return read(connection)
+
+
+def read(connection: Connection) -> RunRecord:
+    """Read the run's line within a transaction of the caller's."""
+    line = connection.execute(select(run)).one()
     operator, tenant = json.loads(line.operator), json.loads(line.tenant)
     return RunRecord(
         run_id=line.run_id,

@@ -20,6 +20,7 @@ from batchreset.report.reconciliation import reconcile
 from batchreset.report.summary import summarise
 from batchreset.report.tables import CsvTable
 from batchreset.report.workbook import Workbook
+from batchreset.status.record import read
 from tests.support import runs
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Folded:
         with TemporaryDirectory(ignore_cleanup_errors=True) as name:
             engine = runs.make_run(Path(name), rows, **facts)
             with engine.connect() as connection:
-                self.run = record.read_run(connection)
+                self.run = read(connection)
                 self.attention = page.Attention(self.run)
                 self.lines: list[dict[Any, Any]] = []
                 for chunk in record.read_rows(connection, chunk_rows=3):
@@ -138,7 +139,7 @@ def test_no_text_becomes_markup(text: str) -> None:
             unchecked=[word],
             tenant={"id": "1", "name": word},
             operator={"user": word},
-            sources=[{"name": word, "sha256": word, "records": 2}, {"name": word, "sha256": word, "records": 0}],
+            sources=[{"name": word, "sha256": word, "records": 2, "column": word}, {"name": word, "sha256": word, "records": 0, "column": word}],
         )
         return Tags(folded.html()).found
 

@@ -41,7 +41,7 @@ def make_run(folder: Path, rows: Sequence[dict[str, Any]] = (), **facts: Any) ->
         "graph_url": "https://graph.microsoft.com",
         "method": "reset-password",
         "settings": {"accept_excluded": []},
-        "sources": [{"name": "cohort.csv", "sha256": "ab" * 32, "records": len(rows)}],
+        "sources": [{"name": "cohort.csv", "sha256": "ab" * 32, "records": len(rows), "column": "userPrincipalName"}],
         "cohort_columns": [],
         "unchecked": [],
         "recipient": "age1example",

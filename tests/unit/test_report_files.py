@@ -133,6 +133,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
     assert list(told) == [
         *("run_id", "version", "rehearsal", "state", "rows", "counts", "reasons", "started_at", "finished_at"),
         *("seconds", "traffic", "cohort", "operator", "tenant", "method", "ticket", "justification"),
+        "halted_because",
     ]
     assert told["counts"] == {"succeeded": 1, "failed": 1, "unresolved": 1, "excluded": 1, "not_attempted": 1}
     assert told["reasons"] == {"forbidden": 1, "duplicate": 1, "answer_lost": 1, "halted": 1}

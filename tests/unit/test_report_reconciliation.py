@@ -9,6 +9,7 @@ from batchreset.report import record
 from batchreset.report.advice import ADVICE, AFTERWARDS, NOT_DONE
 from batchreset.report.reconciliation import COLUMNS, reconcile
 from batchreset.status import schema
+from batchreset.status.record import read
 from tests.support import runs
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def lines_of(
     engine = runs.make_run(folder, rows, **facts)
     runs.put(engine, schema.sends, sends)
     with engine.connect() as connection:
-        run = record.read_run(connection)
+        run = read(connection)
         frames = [reconcile(*chunk, run) for chunk in record.read_rows(connection, chunk_rows=2)]
     engine.dispose()
     return [line for frame in frames for line in frame.to_dict("records")]
