@@ -49,5 +49,13 @@ async def until_decided(attempt: Callable[[], Awaitable[T]]) -> T:
 
     A throttled try has a backoff of zero: the turnstile does that waiting.
     """
+    first = await attempt()
+    if not first.again:  # nearly always, and a retrying of tenacity's costs a tenth of a whole reset
+        return first
+    tried = [first]
+
+    async def further() -> T:
+        return tried.pop() if tried else await attempt()
+
     retrying = AsyncRetrying(retry=retry_if_result(lambda tried: tried.again), wait=_full_jitter)
-    return await retrying(attempt)
+    return await retrying(further)

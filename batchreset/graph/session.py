@@ -111,8 +111,9 @@ class GraphSession:
         query string routes to the right backend and a nextLink is opaque.
         """
         name = client_request_id or str(uuid.uuid4())
-        url = f"{self.root}/v1.0{path}" if path.startswith("/") else path
-        if self.resolve(url) is None:
+        if path.startswith("/"):
+            url = f"{self.root}/v1.0{path}"
+        elif (url := self.resolve(path) or "") == "":
             raise ValueError("a request to another host than Graph's")
         token = await self._tokens.token()
         sent = {**(headers or {}), "Authorization": f"Bearer {token.reveal()}", "client-request-id": name}
