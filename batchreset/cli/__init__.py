@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
-from typing import Annotated
+from inspect import cleandoc, signature
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from batchreset.cli import rehearse, reports, runs, secrets
+from batchreset.cli.options import ARGUMENTS
+from batchreset.cli.terminal import say
 from batchreset.errors import BatchResetError
 from batchreset.version import __version__
 
-app = typer.Typer(
-    name="batchreset",
-    help="Reset many Microsoft Entra passwords at once through Microsoft Graph, and account for every row.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-for command in (
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMMANDS: tuple[Callable[..., None], ...] = (
     runs.run,
     runs.plan,
     runs.resume,
@@ -30,8 +31,40 @@ for command in (
     rehearse.rehearse,
     rehearse.tenant,
     secrets.keys,
-):
-    app.command()(command)
+)
+
+
+def main() -> None:
+    """Run the command line; what a user can cause ends in one sentence and its exit status."""
+    _prepare_streams()
+    _end_gently()
+    _no_core_dumps()
+    try:
+        app(prog_name="batchreset")
+    except BatchResetError as error:
+        say(f"batchreset: {error}")
+        sys.exit(error.exit_status)
+
+
+def _app() -> typer.Typer:
+    made = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    made.callback(help=_help(_options))(_options)
+    for command in _COMMANDS:
+        made.command(help=_help(command))(command)
+    return made
+
+
+def _help(command: Callable[..., Any]) -> str:
+    """Return a command's documentation, its arguments explained, its examples line by line."""
+    about, header, examples = cleandoc(command.__doc__ or "").partition("Examples:\n")
+    arguments = "".join(f"{ARGUMENTS[name]}\n\n" for name in signature(command).parameters if name in ARGUMENTS)
+    # The \b keeps the help's formatter from filling the lines of a paragraph.
+    return f"{about}{arguments}\b\n{header}{examples}"
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
@@ -40,24 +73,39 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    pass
+    """Reset many Microsoft Entra passwords at once through Microsoft Graph, and account for every row.
+
+    Options can also be set by environment variables (BATCHRESET_OUT for --out) and in a config.toml, but for those that
+    give consent: flag over environment over file.
+
+    Examples:
+      batchreset rehearse sample_inputs/helpdesk-cohort.csv   try it out, on a simulated tenant
+      batchreset plan cohort.csv                              see what would happen
+      batchreset run cohort.csv                               see it, be asked, and reset
+    """
 
 
-def main() -> None:
-    """Run the command line; what a user can cause ends in one sentence and its exit status."""
-    _no_core_dumps()
-    try:
-        app()
-    except BatchResetError as error:
-        sys.stderr.write(f"batchreset: {error}\n")
-        sys.exit(error.exit_status)
+def _prepare_streams() -> None:
+    """Give a process without a console somewhere to write to, and pipes UTF-8 as files have it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  for good
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
+
+
+def _end_gently() -> None:
+    """Let a request to terminate do what Ctrl-C does; one that is ignored, as under nohup, stays ignored."""
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _no_core_dumps() -> None:
@@ -67,3 +115,6 @@ def _no_core_dumps() -> None:
     except ImportError:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+app = _app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from batchreset.cli.terminal import say
 from batchreset.engine.result import INTERRUPTED
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; Ctrl-C where nobody handles it ends the command with the status for that."""
+    import asyncio
+
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)
@@ -28,9 +30,9 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
     """Take uvloop where it runs."""
     if sys.platform == "win32" or sys.implementation.name != "cpython":
         return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    factory: Callable[[], AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
     return factory

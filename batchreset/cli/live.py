@@ -1,10 +1,11 @@
-"""The live view of a run: a bar on a terminal, plain lines where output is piped."""
+"""The live view: a bar on a terminal, plain lines now and then where output is piped."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from batchreset.cli.terminal import say
@@ -12,52 +13,53 @@ from batchreset.cli.words import snapshot_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from batchreset.engine.progress import Snapshot
 
 #: Between two plain lines, in seconds.
-_EVERY = 10.0
+_EVERY = 5.0
 
 
-@contextmanager
-def live(*, quiet: bool = False) -> Iterator[Callable[[Snapshot], None]]:
-    """Yield what to call with each snapshot. Everything goes to standard error."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stderr.isatty():
-        yield from _bar()
-    else:
-        yield _lines()
+def live() -> AbstractContextManager[Callable[[Snapshot], None]]:
+    """Return a context that yields what to call with each snapshot. Everything goes to standard error."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return _bar()
+    tell = unhurried(first=0.0)
+    return nullcontext(lambda snapshot: tell(snapshot_text(snapshot)))
 
 
-def _lines() -> Callable[[Snapshot], None]:
-    last = time.monotonic()
+def unhurried(first: float = _EVERY) -> Callable[[str], None]:
+    """Return what says a line after `first` seconds, then one every few seconds; those in between are left out."""
+    due = time.monotonic() + first
 
-    def tell(snapshot: Snapshot) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            say(snapshot_text(snapshot))
+    def tell(text: str) -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            due = now + _EVERY
+            say(text)
 
     return tell
 
 
+@contextmanager
 def _bar() -> Iterator[Callable[[Snapshot], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
-    console = Console(stderr=True)
     columns = (
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    # Drawn when there is news, so no thread of its own is needed.
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         task = progress.add_task("", total=None)
 
         def tell(snapshot: Snapshot) -> None:
             total = snapshot.done + snapshot.in_flight + snapshot.left
-            progress.update(task, total=total, completed=snapshot.done, description=snapshot_text(snapshot))
+            text = snapshot_text(snapshot)
+            progress.update(task, total=total, completed=snapshot.done, description=text, refresh=True)
 
         yield tell

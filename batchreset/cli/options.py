@@ -18,11 +18,22 @@ if TYPE_CHECKING:
 
 #: What was given on the command line, by the names of the settings.
 Flags: TypeAlias = dict[str, Any]
-Cohort = Annotated[
-    list[str], typer.Argument(help="CSV, TSV, TXT or XLSX files, or - for standard input.", metavar="COHORT...")
+#: What the help of a command says of its arguments. They are hidden below, where their Python types would be shown.
+ARGUMENTS = {
+    "cohort": "COHORT is one or more .csv, .tsv, .txt or .xlsx files, or - for standard input.",
+    "run": "RUN is a run folder or a run id.",
+}
+Cohort = Annotated[list[str], typer.Argument(metavar="COHORT", hidden=True)]
+Run = Annotated[str, typer.Argument(metavar="RUN", hidden=True)]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="One JSON object on standard output instead of text.",
+        envvar="BATCHRESET_JSON",
+        show_envvar=False,
+    ),
 ]
-Run = Annotated[str, typer.Argument(help="A run folder or a run id.", metavar="RUN")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead of text.")]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +41,7 @@ Config = Annotated[
         help="A TOML file with settings, instead of the user's own.",
         metavar="FILE",
         envvar="BATCHRESET_CONFIG",
+        show_envvar=False,
     ),
 ]
 

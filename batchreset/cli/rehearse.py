@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import io
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchreset.cli.asynchronous import run_async
-from batchreset.cli.live import live
+from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, Cohort, Config, Flags, takes
+from batchreset.cli.runs import refuse_if_nothing_left, telling_of_a_new_key
 from batchreset.cli.terminal import say, show
 from batchreset.cli.words import end_text, plan_text
+from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError
 from batchreset.gather import gather
-from batchreset.settings import Settings
+from batchreset.model import RunState
+from batchreset.settings import Auth, Cloud, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from typing import BinaryIO
 
     from batchreset.engine.plan import Plan
     from batchreset.rehearsal.check import Claim
@@ -28,30 +31,28 @@ if TYPE_CHECKING:
 
 #: A rehearsal does not wait an hour for an operation that never ends; the simulated directory lags by nothing.
 _DEADLINE, _LAG = "30s", "10s"
+#: Given as if by flags, so that what environment and config file say of a real tenant is not even looked at.
+_NO_REAL_TENANT = {"graph_url": "http://127.0.0.1", "cloud": Cloud.GLOBAL, "auth": Auth.TOKEN}
 _DISAGREES = 1
-_INTERRUPTED = 130
 
 Seed = Annotated[int, typer.Option(help="Draws who is awkward, and how.", metavar="N")]
 
 
 @takes("out", "cohort", "go")
 def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
-    """Run against a simulated tenant on this machine that holds the cohort's accounts.
+    """Run against a simulated tenant on this machine.
 
-    Most of them are ordinary, a few of every awkward kind. The code is the very same as that of `run`; nothing
-    leaves this machine, whatever the settings say.
+    It holds the cohort's accounts: most of them are ordinary, a few of every awkward kind. The code is the very same
+    as that of run, but nothing leaves this machine, whatever the settings say, and nothing is asked. An operation is
+    followed for 30 s and the directory believed after 10 s, unless --deadline and --directory-lag say otherwise. The
+    status is 0 when all that is reported agrees with the simulated tenant's own record.
 
     Examples:
       batchreset rehearse sample_inputs/helpdesk-cohort.csv
+      batchreset rehearse cohort.csv --seed 7 --max-failures 5
     """
-    settings = gather(flags, config)
-    settings = settings.but(
-        graph_url=None,
-        cloud=Settings().cloud,
-        auth=None,
-        deadline=flags["deadline"] or _DEADLINE,
-        directory_lag=flags["directory_lag"] or _LAG,
-    )
+    patience = {"deadline": flags["deadline"] or _DEADLINE, "directory_lag": flags["directory_lag"] or _LAG}
+    settings = gather({**flags, **patience, **_NO_REAL_TENANT}, config)
     plan, summary, wrong = run_async(_rehearse(cohort, settings, seed))
     if as_json:
         show(json.dumps({**summary.recorded(), "folder": str(plan.folder), "disagreements": wrong}, indent=2))
@@ -62,32 +63,37 @@ def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config:
             for sentence in wrong:
                 show(f"  {sentence}")
         else:
-            show(
-                "This was a rehearsal: no real account was touched. Every outcome agrees with the tenant's own record."
-            )
+            show("This was a rehearsal: no real account was touched. All agrees with the simulated tenant's record.")
     if wrong:
         raise typer.Exit(_DISAGREES)
-    if summary.state == "interrupted":
-        raise typer.Exit(_INTERRUPTED)
+    if summary.state == RunState.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
 
 
 def tenant(
     *,
-    cohort: Annotated[
-        list[str] | None, typer.Argument(help="Files with the accounts it is to hold.", metavar="COHORT...")
+    cohort: Annotated[list[str] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
+    port: Annotated[
+        int, typer.Option(help="The port on 127.0.0.1; any free one for 0.", metavar="N", min=0, max=65535)
+    ] = 0,
+    column: Annotated[
+        str | None, typer.Option(help="The cohort column that names the account.", metavar="NAME")
     ] = None,
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; any free one for 0.", metavar="N")] = 0,
     seed: Seed = 1,
 ) -> None:
-    """Serve the simulated tenant on loopback, for other clients and for trying things out.
+    """Serve the simulated tenant on loopback, for other clients.
+
+    It holds the cohort's accounts, and prints its URL and token as the environment variables that batchreset reads.
 
     Examples:
       batchreset tenant sample_inputs/helpdesk-cohort.csv --port 8765
     """
-    run_async(_serve(cohort or [], port, seed))
+    run_async(_serve(cohort or [], Settings(column=column), port, seed))
 
 
 async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tuple[Plan, Summary, list[str]]:
+    import asyncio
+
     from batchreset.auth.token import GivenToken
     from batchreset.engine.plan import Inputs, make
     from batchreset.engine.runner import Means, carry_out
@@ -98,28 +104,33 @@ async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tup
     from batchreset.rehearsal.tenant import Tenant
     from batchreset.secret import Secret
 
-    stdin = _kept_stdin() if "-" in cohort else None
+    # Read once, as the cohort is used twice: to fill the tenant, and to plan.
+    stdin = io.BytesIO(sys.stdin.buffer.read()) if "-" in cohort else None
     simulated = Tenant(populate(_identifiers(cohort, settings, stdin), seed), Behaviour(seed=seed))
     tokens = GivenToken(Secret(simulated.token))
     async with serve(simulated) as url:
         settings = settings.but(graph_url=url)
-        plan = await make(Inputs(cohort, tokens, rehearsal=True, stdin=stdin), settings)
+        if stdin is not None:
+            stdin.seek(0)
+        inputs = Inputs(cohort, tokens, rehearsal=True, stdin=stdin, progress=unhurried())
+        with telling_of_a_new_key():
+            plan = await make(inputs, settings)
         say(plan_text(plan) + "\n")
-        if not plan.ready:
-            raise RefusedError(f"Nothing is left to reset after screening; {plan.folder} holds the plan.")
+        refuse_if_nothing_left(plan)
         with live() as progress:
             summary = await carry_out(plan.folder, settings, Means(tokens, plan.key, progress))
-        claims = list(_claims(plan.folder, plan))
-        return plan, summary, await asyncio.to_thread(disagreements, simulated, claims)
+    return plan, summary, await asyncio.to_thread(disagreements, simulated, list(_claims(plan)))
 
 
-async def _serve(cohort: Sequence[str], port: int, seed: int) -> None:
+async def _serve(cohort: Sequence[str], settings: Settings, port: int, seed: int) -> None:
+    import asyncio
+
     from batchreset.rehearsal.behaviour import Behaviour
     from batchreset.rehearsal.population import populate
     from batchreset.rehearsal.server import serve
     from batchreset.rehearsal.tenant import Tenant
 
-    identifiers = _identifiers(cohort, Settings(), None) if cohort else []
+    identifiers = _identifiers(cohort, settings, None) if cohort else ()
     simulated = Tenant(populate(identifiers, seed), Behaviour(seed=seed))
     try:
         async with serve(simulated, port) as url:
@@ -130,7 +141,7 @@ async def _serve(cohort: Sequence[str], port: int, seed: int) -> None:
         raise RefusedError(f"--port {port}: this port cannot be used ({error.strerror}).") from error
 
 
-def _identifiers(cohort: Sequence[str], settings: Settings, stdin: Any) -> Iterator[str]:
+def _identifiers(cohort: Sequence[str], settings: Settings, stdin: BinaryIO | None) -> Iterator[str]:
     """Yield the accounts that a cohort names; the simulated tenant is to hold them."""
     from batchreset import cohort as cohorts
 
@@ -140,7 +151,7 @@ def _identifiers(cohort: Sequence[str], settings: Settings, stdin: Any) -> Itera
             yield from (key for key in chunk["key"] if key)
 
 
-def _claims(folder: Path, plan: Plan) -> Iterator[Claim]:
+def _claims(plan: Plan) -> Iterator[Claim]:
     """Yield what the run says of each row, from the report as it was written and the passwords as they open."""
     from batchreset.engine.passwords import opened
     from batchreset.engine.result import reconciled
@@ -148,13 +159,13 @@ def _claims(folder: Path, plan: Plan) -> Iterator[Claim]:
     from batchreset.rehearsal.check import Claim
     from batchreset.status import database
 
-    for line in reconciled(folder):
+    for line in reconciled(plan.folder):
         yield Claim(
             line["source"], int(line["row"]), line["user"] or None, line["object_id"] or None, Outcome(line["outcome"])
         )
     if plan.key is None:
         return
-    engine = database.connect(folder)
+    engine = database.connect(plan.folder)
     try:
         for each in opened(engine, plan.key):
             yield Claim(
@@ -168,10 +179,3 @@ def _claims(folder: Path, plan: Plan) -> Iterator[Claim]:
             )
     finally:
         engine.dispose()
-
-
-def _kept_stdin() -> Any:
-    """Read standard input once; a rehearsal reads its cohort twice, to fill the tenant and to plan."""
-    import io
-
-    return io.BytesIO(sys.stdin.buffer.read())

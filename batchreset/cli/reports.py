@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchreset.cli.options import AsJson, Flags, Run, takes
-from batchreset.cli.terminal import show
+from batchreset.cli.options import AsJson, Config, Flags, Run, takes
+from batchreset.cli.terminal import say, show
+from batchreset.errors import BatchResetError, LockedError
 from batchreset.gather import gather
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ _WATCH_SECONDS = 1.0
 
 @takes("out")
 def status(
-    run: Annotated[str | None, typer.Argument(help="A run folder or a run id; the latest by default.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", hidden=True)] = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every second until the run ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every second until the run ends; with --json, only then.")
+    ] = False,
     as_json: AsJson = False,
+    config: Config = None,
     flags: Flags,
 ) -> None:
-    """Say where a run stands.
+    """Say where a run stands: the latest, or the one named.
 
     Examples:
       batchreset status
@@ -36,17 +40,18 @@ def status(
     from batchreset.engine import folder as folders
     from batchreset.model import RunState
 
-    folder = folders.find(run, gather(flags).out)
-    while True:
-        found = _standing(folder)
-        show(json.dumps(found, indent=2) if as_json else _standing_text(found))
-        if not watch or found["state"] != RunState.RUNNING:
-            return
+    folder = folders.find(run, gather(flags, config).out)
+    found = _standing(folder)
+    while watch and found["state"] == RunState.RUNNING:
+        if not as_json:
+            show(_standing_text(found))
         time.sleep(_WATCH_SECONDS)
+        found = _standing(folder)
+    show(json.dumps(found, indent=2) if as_json else _standing_text(found))
 
 
 @takes("out")
-def report(run: Run, *, flags: Flags) -> None:
+def report(run: Run, *, config: Config = None, flags: Flags) -> None:
     """Write the report again from the status table.
 
     Examples:
@@ -57,7 +62,7 @@ def report(run: Run, *, flags: Flags) -> None:
     from batchreset.engine import folder as folders
     from batchreset.status import database
 
-    folder = folders.find(run, gather(flags).out)
+    folder = folders.find(run, gather(flags, config).out)
     with folders.locked(folder):
         engine = database.connect(folder)
         try:
@@ -67,34 +72,41 @@ def report(run: Run, *, flags: Flags) -> None:
 
 
 @takes("out")
-def runs(*, as_json: AsJson = False, flags: Flags) -> None:
+def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """List runs, oldest first.
 
     Examples:
       batchreset runs
-      batchreset runs --json
+      batchreset runs --out /srv/resets --json
     """
     from batchreset.engine import folder as folders
 
-    out = gather(flags).out
-    found = [_standing(folder) for folder in folders.listed(out)]
+    out = gather(flags, config).out
+    found = []
+    for folder in folders.listed(out):
+        try:
+            found.append(_standing(folder))
+        except BatchResetError as error:
+            # One run that cannot be read, of another version perhaps, hides none of the others.
+            say(f"batchreset: {error}")
     if as_json:
         show(json.dumps({"runs": found}, indent=2))
-    elif not found:
-        show(f"There are no runs in {out}.")
     else:
-        for each in found:
-            show(_standing_text(each))
+        show("\n".join(map(_standing_text, found)) or f"There are no runs in {out}.")
 
 
 def _standing(folder: Path) -> dict[str, Any]:
     """Return where a run stands, as JSON values; counts are by outcome, open rows apart."""
-    from batchreset.model import Outcome, State
+    from batchreset.model import Outcome, RunState, State
     from batchreset.status import database, record, rows
 
     engine = database.connect(folder)
     try:
-        line, counts = record.load(engine), rows.counts(engine)
+        line = record.load(engine)
+        is_dead = line.state is RunState.RUNNING and not _is_worked_on(folder)
+        if is_dead:
+            line = record.load(engine)  # it may have ended in this moment
+        counts = rows.counts(engine)
     finally:
         engine.dispose()
     in_flight = sum(counts[state] for state in (State.SENDING, State.ACCEPTED, State.DOUBTFUL))
@@ -102,7 +114,7 @@ def _standing(folder: Path) -> dict[str, Any]:
     return {
         "run_id": line.run_id,
         "folder": str(folder),
-        "state": line.state,
+        "state": RunState.INTERRUPTED if is_dead and line.state is RunState.RUNNING else line.state,
         "rehearsal": line.rehearsal,
         "tenant": line.operator.tenant,
         "rows": sum(counts.values()),
@@ -115,9 +127,21 @@ def _standing(folder: Path) -> dict[str, Any]:
     }
 
 
+def _is_worked_on(folder: Path) -> bool:
+    """Say whether a process works on a run: one that was killed left its state, and holds no lock."""
+    from batchreset.engine import folder as folders
+
+    try:
+        with folders.locked(folder):
+            return False
+    except LockedError:
+        return True
+
+
 def _standing_text(found: Mapping[str, Any]) -> str:
     told = [f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in found["counts"].items() if count]
     if found["in_flight"]:
         told.append(f"{found['in_flight']:,} in flight")
     rehearsal = ", rehearsal" if found["rehearsal"] else ""
-    return f"{found['run_id']}  {found['state']}{rehearsal}  {found['rows']:,} rows: {', '.join(told)}"
+    because = f" ({found['halted_because']})" if found["halted_because"] else ""
+    return f"{found['run_id']}  {found['state']}{because}{rehearsal}  {found['rows']:,} rows: {', '.join(told)}"

@@ -6,17 +6,17 @@ import csv
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from batchreset.cli.options import Flags, Run, takes
-from batchreset.cli.terminal import say, show
+from batchreset.cli.options import Config, Flags, Run, takes
+from batchreset.cli.terminal import output, say, show
 from batchreset.errors import SettingsError, UsageError
 from batchreset.gather import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from batchreset.engine.passwords import OpenedPassword
 
@@ -27,13 +27,16 @@ _COLUMNS = ("source", "row", "user", "object_id", "password", "certainty", "outc
 def passwords(
     run: Run,
     *,
-    output: Annotated[
+    target: Annotated[
         str | None,
         typer.Option("-o", "--output", help="A .csv or .xlsx file, or - for CSV on standard output.", metavar="FILE"),
     ] = None,
+    config: Config = None,
     flags: Flags,
 ) -> None:
     """Open the sealed passwords of a run.
+
+    Without -o they are shown on the terminal. That they were opened is written to the audit trail.
 
     Examples:
       batchreset passwords 20261121T175502Z-leak-cohort-7f3a -o passwords.xlsx
@@ -43,28 +46,36 @@ def passwords(
     from batchreset.engine.passwords import key_needed, note_opening, opened
     from batchreset.status import database
 
-    if output is None and not sys.stdout.isatty():
+    if target is None and not sys.stdout.isatty():
         raise UsageError(
             "passwords: name a file with -o FILE.csv or -o FILE.xlsx, or -o - to have them on standard output."
         )
-    if output not in (None, "-") and Path(output or "").suffix.lower() not in {".csv", ".xlsx"}:
-        raise UsageError(f"-o {output}: give a file that ends in .csv or .xlsx, or -.")
-    folder = folders.find(run, gather(flags).out)
+    file = None if target in (None, "-") else Path(target or "")
+    if file is not None and file.suffix.lower() not in {".csv", ".xlsx"}:
+        raise UsageError(f"-o {target}: give a file that ends in .csv or .xlsx, or -.")
+    folder = folders.find(run, gather(flags, config).out)
     engine = database.connect(folder)
     try:
         key = key_needed(folder)
-        note_opening(engine, output or "the screen")
-        count = _write(output, opened(engine, key))
+        note_opening(engine, target or "the screen")
+        lines = [_cells(each) for each in opened(engine, key)]
     finally:
         engine.dispose()
-    if not count:
+    if file is None:
+        with output() as stdout:
+            _write_csv(stdout, lines, "\n")
+    else:
+        _write_file(file, lines)
+    if not lines:
         say("There are no passwords in this run that are, or may be, in force.")
-    elif output not in (None, "-"):
-        say(f"{count:,} passwords in clear are now in {output}: hand them over, then delete the file.")
+    elif file is not None:
+        say(f"{len(lines):,} passwords in clear are now in {file}: hand them over, then delete the file.")
 
 
 def keys(*, make: Annotated[bool, typer.Option("--make", help="Make a key where there is none.")] = False) -> None:
     """Show the key that opens sealed passwords, or make it.
+
+    It lies in the user's configuration folder, or where BATCHRESET_IDENTITY says.
 
     Examples:
       batchreset keys
@@ -81,50 +92,41 @@ def keys(*, make: Annotated[bool, typer.Option("--make", help="Make a key where 
         show(f"key:        {identity.path()}\npublic key: {own.to_public()}")
 
 
-def _write(output: str | None, found: Iterator[OpenedPassword]) -> int:
-    rows = (_row(each) for each in found)
-    if output is None or output == "-":
-        return _write_csv(sys.stdout, rows)
-    path, content = Path(output), io.BytesIO()
-    if path.suffix.lower() == ".csv":
-        text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="", write_through=True)
-        count = _write_csv(text, rows)
-    else:
-        count = _write_workbook(content, rows)
-    from batchreset.vault.sealing import write_private
-
-    try:
-        write_private(path, content.getvalue())
-    except FileExistsError:
-        raise SettingsError(f"-o {path}: this file exists already; it was left as it is.") from None
-    except OSError as error:
-        raise SettingsError(f"-o {path}: this file cannot be written ({error.strerror}).") from error
-    return count
-
-
-def _row(each: OpenedPassword) -> Sequence[str]:
+def _cells(each: OpenedPassword) -> Sequence[str]:
     """Write a password out exactly, without the guard against formulas that reports have."""
     return (each.source, str(each.row), each.user, each.object_id, each.password.reveal(), each.certainty, each.outcome)
 
 
-def _write_csv(file: Any, rows: Iterator[Sequence[str]]) -> int:
-    writer = csv.writer(file, lineterminator="\n" if file is sys.stdout else "\r\n")
-    writer.writerow(_COLUMNS)
-    count = 0
-    for count, row in enumerate(rows, start=1):  # noqa: B007  the last number is the count
-        writer.writerow(row)
-    return count
+def _write_file(path: Path, lines: Iterable[Sequence[str]]) -> None:
+    """Write a new file, readable by its owner only."""
+    from batchreset.vault.sealing import write_private
+
+    if path.suffix.lower() == ".csv":
+        text = io.StringIO(newline="")
+        _write_csv(text, lines, "\r\n")
+        content = text.getvalue().encode("utf-8-sig")
+    else:
+        content = _workbook(lines)
+    try:
+        write_private(path, content)
+    except FileExistsError:
+        raise SettingsError(f"-o {path}: this file exists already; it was left as it is.") from None
+    except OSError as error:
+        raise SettingsError(f"-o {path}: this file cannot be written ({error.strerror}).") from error
 
 
-def _write_workbook(content: io.BytesIO, rows: Iterator[Sequence[str]]) -> int:
+def _write_csv(file: TextIO, lines: Iterable[Sequence[str]], line_end: str) -> None:
+    csv.writer(file, lineterminator=line_end).writerows((_COLUMNS, *lines))
+
+
+def _workbook(lines: Iterable[Sequence[str]]) -> bytes:
     from xlsxwriter import Workbook
 
+    content = io.BytesIO()
     # Nothing in clear goes to temporary files.
     with Workbook(content, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         sheet = book.add_worksheet("Passwords")
-        count = 0
-        for number, row in enumerate((_COLUMNS, *rows)):
-            count = number
-            for column, text in enumerate(row):
+        for number, line in enumerate((_COLUMNS, *lines)):
+            for column, text in enumerate(line):
                 sheet.write_string(number, column, text)
-    return count
+    return content.getvalue()

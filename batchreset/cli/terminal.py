@@ -1,10 +1,14 @@
-"""Talking to a person: questions, and whether there is one to ask."""
+"""Talking to a person: what is said, what is shown, questions, and whether there is anybody to ask."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
+
+from batchreset.errors import BatchResetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,12 +17,47 @@ if TYPE_CHECKING:
 _TYPE_ABOVE = 100
 
 
-def confirm(question: str, number: int) -> bool:
-    """Ask on the terminal; without one the answer is no. Above a hundred accounts the number itself is the yes."""
+def say(text: str) -> None:
+    """Tell on standard error what goes on, as opposed to what was asked for. No run ends because nobody listens."""
+    with suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def show(text: str) -> None:
+    """Give on standard output what was asked for."""
+    with output() as file:
+        file.write(text + "\n")
+
+
+@contextmanager
+def output() -> Iterator[TextIO]:
+    """Yield standard output. A reader that has gone (`| head`) ends the writing, and changes no exit status.
+
+    Raises `BatchResetError` where it cannot be written for another cause.
+    """
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still buffered would raise once more when the process ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        # Windows calls a pipe without a reader an invalid argument.
+        if error.errno not in {errno.EPIPE, errno.EINVAL}:
+            raise BatchResetError(f"Standard output cannot be written ({error.strerror}).") from error
+
+
+def confirm(question: str, number: int, *, stdin_is_taken: bool) -> bool | None:
+    """Ask on the terminal; None without one. Above a hundred accounts the number itself is the yes.
+
+    `stdin_is_taken` says that the cohort came through standard input: then the terminal itself is asked.
+    """
     wanted = str(number) if number > _TYPE_ABOVE else "yes"
-    with _terminal() as terminal:
+    with _terminal(stdin_is_taken=stdin_is_taken) as terminal:
         if terminal is None:
-            return False
+            return None
         read, write = terminal
         write.write(f"{question}\nType {wanted} to go on, anything else to leave it: ")
         write.flush()
@@ -26,10 +65,14 @@ def confirm(question: str, number: int) -> bool:
 
 
 @contextmanager
-def _terminal() -> Iterator[tuple[TextIO, TextIO] | None]:
-    """Open the terminal itself where standard input or error is something else; None where there is no terminal."""
-    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+def _terminal(*, stdin_is_taken: bool) -> Iterator[tuple[TextIO, TextIO] | None]:
+    """Yield where to read the answer and write the question; None where there is no terminal."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
         yield sys.stdin, sys.stderr
+        return
+    if not (stdin_is_taken or sys.stdin.isatty()):
+        # Somebody gave it something else to read than a person: that is no for an answer.
+        yield None
         return
     names = ("CONIN$", "CONOUT$") if sys.platform == "win32" else ("/dev/tty", "/dev/tty")
     try:
@@ -39,15 +82,3 @@ def _terminal() -> Iterator[tuple[TextIO, TextIO] | None]:
         return
     with read, open(names[1], "w", encoding="utf-8") as write:  # noqa: PTH123  a device
         yield read, write
-
-
-def say(text: str = "") -> None:
-    """Tell on standard error: what goes on, as opposed to what was asked for."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def show(text: str = "") -> None:
-    """Give on standard output what was asked for."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from batchreset.model import Outcome, RunState, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from batchreset.engine.plan import Plan
@@ -78,10 +77,14 @@ def end_text(folder: Path, summary: Summary) -> str:
         RunState.INTERRUPTED: "Interrupted",
     }.get(RunState(summary.state), str(summary.state))
     lines = [f"{state}{' (rehearsal)' if summary.rehearsal else ''}: {summary.rows:,} rows: {told}."]
+    if summary.state == RunState.HALTED and summary.halted_because:
+        lines.append(f"Because: {summary.halted_because}.")
     if summary.state in {RunState.HALTED, RunState.INTERRUPTED} and not summary.rehearsal:
-        lines.append(f"Go on with: batchreset resume {folder}")
-    lines += [f"Report:   {folder / 'report.html'}", f"Rows:     {folder / 'reconciliation.csv'}"]
-    lines.append(f"Manifest: sha256 {summary.manifest_sha256}")
+        lines.append(f"Go on with: batchreset resume {quoted(folder)}")
+    lines += [f"Report:    {folder / 'report.html'}", f"Rows:      {folder / 'reconciliation.csv'}"]
+    if counts[Outcome.SUCCEEDED] or counts[Outcome.UNRESOLVED]:
+        lines.append(f"Passwords: batchreset passwords {quoted(folder)} -o passwords.csv")
+    lines.append(f"Manifest:  sha256 {summary.manifest_sha256}")
     return "\n".join(lines)
 
 
@@ -93,8 +96,9 @@ def snapshot_text(snapshot: Snapshot) -> str:
         f"{snapshot.in_flight:,} in flight",
         f"{failed:,} failed",
         f"{snapshot.left:,} left",
-        f"{snapshot.rate:.1f}/s",
     ]
+    if snapshot.left:
+        parts.append(f"{snapshot.rate:.1f}/s")
     if snapshot.throttled:
         parts.append(f"throttled {snapshot.throttled:,}")
     if snapshot.left and snapshot.eta is not None:
@@ -104,9 +108,14 @@ def snapshot_text(snapshot: Snapshot) -> str:
     return ", ".join(parts)
 
 
-def outcomes(counts: Mapping[State, int]) -> dict[str, int]:
-    """Return counts by state as JSON values, states in their order."""
-    return {state.value: counts[state] for state in State}
+def quoted(path: Path) -> str:
+    """Write a path as it can be pasted into a shell."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+def accounts(number: int) -> str:
+    """Write a number of accounts."""
+    return f"{number:,} account{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,7 @@
+"""`python -m batchreset` is `batchreset`."""
+
+from __future__ import annotations
+
+from batchreset.cli import main
+
+main()
