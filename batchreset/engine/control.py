@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from batchreset.errors import BatchResetError
+from batchreset.model import RunState
+
 #: After Ctrl-C: how many seconds operations under way are still followed.
 GRACE = 5.0
 
@@ -11,16 +14,24 @@ GRACE = 5.0
 class Control:
     """Stopping, as one value that everybody reads.
 
-    `sending_stopped` means that no new intent is made; `following_stopped` that operations are followed no longer.
-    The first reason given is the one that is told.
+    `sending_stopped` means that no new intent is made; `following_stopped` that operations are followed no longer;
+    `abandoned` that requests under way are not waited for either. The first reason given is the one that is told.
     """
 
     def __init__(self) -> None:
         """Start with nothing stopped."""
         self.sending_stopped = asyncio.Event()
         self.following_stopped = asyncio.Event()
+        self.abandoned = asyncio.Event()
         self.halted_because: str | None = None
         self.is_interrupted = False
+
+    @property
+    def state(self) -> RunState:
+        """How the run ends, were it to end now."""
+        if self.is_interrupted:
+            return RunState.INTERRUPTED
+        return RunState.FINISHED if self.halted_because is None else RunState.HALTED
 
     def halt(self, why: str, *, follow: bool) -> None:
         """Stop sending, for a reason of the run's own; `follow` operations under way to their end, or stop that too."""
@@ -31,7 +42,18 @@ class Control:
             self.following_stopped.set()
 
     def interrupt(self) -> None:
-        """Stop sending because somebody asked for it, and following a few seconds later."""
+        """Stop sending because somebody asked for it, and following a few seconds later; asked twice, do it at once."""
+        if self.is_interrupted:
+            self.abandoned.set()
+            self.following_stopped.set()
         self.is_interrupted = True
         self.sending_stopped.set()
         asyncio.get_running_loop().call_later(GRACE, self.following_stopped.set)
+
+    def note_fault(self, fault: BaseException) -> None:
+        """Note that the run ends by a fault, or because its task was cancelled."""
+        if isinstance(fault, asyncio.CancelledError):
+            self.is_interrupted = True
+        else:
+            is_told = isinstance(fault, BatchResetError)
+            self.halt(str(fault) if is_told else f"a fault of the program's own ({type(fault).__name__})", follow=False)

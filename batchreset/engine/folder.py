@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import socket
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,14 +42,23 @@ def prepare(out: Path) -> None:
         raise SettingsError(f"--out {out}: this folder cannot be written to.")
 
 
-def make(out: Path, run_id: str) -> Path:
-    """Make the folder a run is prepared in; hidden from `runs` until it gets its name."""
-    folder = out / f".{run_id}.partial"
+@contextmanager
+def drafted(out: Path, run_id: str) -> Iterator[Path]:
+    """Make the folder that a run is prepared in, hidden from `runs`.
+
+    It gets its name when all went well, and is removed when anything did not. Raises `SettingsError` where it cannot
+    be made or written to.
+    """
+    draft = out / f".{run_id}.partial"
     try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"--out {out}: no folder can be made here ({error.strerror}).") from error
-    return folder
+        draft.mkdir(mode=0o700)
+        yield draft
+        draft.rename(out / run_id)
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise SettingsError(f"--out {out}: the run's folder cannot be made here ({error}).") from error
+        raise
 
 
 def listed(out: Path) -> list[Path]:
@@ -77,13 +87,14 @@ def locked(folder: Path) -> Iterator[None]:
     lock, holder = FileLock(folder / _LOCK, timeout=0, mode=0o600), folder / _HOLDER
     try:
         lock.acquire()
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     except Timeout as error:
         who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
         raise LockedError(f"{folder.name}: {who} is working on this run; wait for it or stop it.") from error
     except OSError as error:
+        lock.release()
         raise SettingsError(f"{folder}: this run cannot be locked ({error.strerror or error}).") from error
     try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)

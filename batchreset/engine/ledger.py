@@ -36,10 +36,15 @@ class Ledger:
         self._writer.put(moved(reset_id, source, target, ending), *changes)
         self._count(source, target, ending)
 
-    async def commit(self, reset_id: int, source: State, target: State, *changes: Change) -> None:
-        """Move a row and wait until that is on disk. The move is made even where the wait is cancelled."""
-        self._count(source, target, _PLAIN)
-        await self._writer.commit(moved(reset_id, source, target), *changes)
+    async def intend(self, reset_id: int, source: State, *changes: Change) -> None:
+        """Move a row that is about to be sent, ready or in doubt, and wait until that is on disk.
+
+        The move is made even where the wait is cancelled.
+        """
+        by_way = [moved(reset_id, source, State.READY)] if source is State.DOUBTFUL else []
+        self._count(source, State.SENDING, _PLAIN)
+        # In one transaction: a row found ready is one that no earlier send can have reset.
+        await self._writer.commit(*by_way, moved(reset_id, State.READY, State.SENDING), *changes)
 
     def note(self, *changes: Change) -> None:
         """Write changes that move nothing."""

@@ -37,14 +37,15 @@ class Outage:
         self._probe = probe
         self._control = control
         self._met: set[int] = set()
-        self._is_well = asyncio.Event()
-        self._is_well.set()
+        self._is_pausing = False
         self._is_contradicted = False
-        self._probing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def clear(self) -> None:
-        """Wait until the service is there, or the run stops."""
-        await self._is_well.wait()
+        """Wait until the service is there, or the run stops. The first worker to come in a pause probes for all."""
+        async with self._turn:
+            if self._is_pausing:
+                await self._probe_until_well()
 
     def note(self, worker: int, result: Result) -> bool:
         """Note what a worker met; True where it does not count against the row."""
@@ -53,25 +54,20 @@ class Outage:
             self._is_contradicted = False
             return False
         self._met.add(worker)
-        if self._is_contradicted:
-            return False
-        if self._is_well.is_set() and self._met >= self.busy:
-            self._is_well.clear()
-            self._probing = asyncio.create_task(self._probe_until_well())
-        return not self._is_well.is_set()
+        if not self._is_contradicted and self._met >= self.busy:
+            self._is_pausing = True
+        return self._is_pausing
 
     async def _probe_until_well(self) -> None:
-        loop = asyncio.get_running_loop()
-        start, pause, probes = loop.time(), _FIRST_PAUSE, 0
-        while not self._control.sending_stopped.is_set():
-            if not is_away(await self._probe()):
-                self._is_contradicted = probes == 0
-                break
+        clock = asyncio.get_running_loop().time
+        start, pause, probes = clock(), _FIRST_PAUSE, 0
+        while is_away(await self._probe()):
             probes += 1
-            if loop.time() - start > PROBE_FOR:
+            if clock() - start > PROBE_FOR:
                 self._control.halt("the service could not be reached for 15 minutes", follow=False)
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+        self._is_contradicted = probes == 0
         self._met.clear()
-        self._is_well.set()
+        self._is_pausing = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from batchreset import cohort
 from batchreset.clock import timestamp
 from batchreset.engine import folder as folders
+from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.screen import rules_for, screen_rows
-from batchreset.errors import DirectoryError
+from batchreset.errors import DirectoryError, SettingsError
 from batchreset.graph.directory import Directory, LookUpRefusedError
 from batchreset.graph.resets import reset_path
 from batchreset.graph.session import GraphSession
@@ -96,11 +96,10 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         operator = await who_is_signed_in(directory)
         rules, unchecked = await rules_for(directory, operator, settings)
         run_id = folders.new_run_id(sources[0].name)
-        partial = folders.make(settings.out, run_id)
-        try:
-            engine = database.create(partial)
+        with folders.drafted(settings.out, run_id) as draft, plain_errors(settings.out, SettingsError):
+            engine = database.create(draft)
             try:
-                key.store(partial, recipients)
+                key.store(draft, recipients)
                 _load(engine, sources, Sealer(key.recipient) if settings.password_column else None)
                 await screen_rows(engine, directory, rules, _counting(inputs.progress))
                 recorded = _record(run_id, settings, sources, operator)
@@ -110,10 +109,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
                     connection.execute(schema.audit.insert(), [change.values for change in journal])
             finally:
                 engine.dispose()
-            final = partial.rename(settings.out / run_id)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    final = settings.out / run_id
     engine = database.connect(final)
     try:
         return show(final, engine, key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchreset.clock import utc_now
 from batchreset.engine.ledger import entry
-from batchreset.engine.tracker import Followed
+from batchreset.engine.tracker import UNNAMED, Followed
 from batchreset.graph.resets import ResetRequest, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.model import Fate, PasswordSource, Reason, State
@@ -190,14 +190,11 @@ class Pool:
         await self._outage.clear()
         if self._control.sending_stopped.is_set():
             return Next(row.state, row.tally)
-        if row.state is State.DOUBTFUL:
-            self._move(row, State.READY)
+        back, row.state = row.state, State.SENDING
         send, candidate = str(uuid.uuid4()), self._candidate(row)
-        row_id, back = row.work.id, State.DOUBTFUL if row.tally.doubtful else State.READY
         try:
-            row.state = State.SENDING
-            intent = intended(send, row_id, row.candidate_id or 0)
-            await self._ledger.commit(row_id, State.READY, State.SENDING, *candidate, intent)
+            intent = intended(send, row.work.id, row.candidate_id or 0)
+            await self._ledger.intend(row.work.id, back, *candidate, intent)
             stamp = await self._sending.turnstile.permit()
         except asyncio.CancelledError:
             self._move(row, back, answered(send, Answered("unsent")), *self._untouched(row))
@@ -243,10 +240,7 @@ class Pool:
             followed = self._followed(row)
             followed.send, followed.url = exchange.client_request_id, url
             if url is None:
-                followed.reason, followed.detail = (
-                    Reason.OPERATION_UNREADABLE,
-                    "the answer named no operation to follow",
-                )
+                followed.reason, followed.detail = UNNAMED
             self._tracker.follow(followed, verdict.retry_after)
         if isinstance(verdict, SignedOut):
             self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)

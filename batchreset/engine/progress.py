@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.model import State
+from batchreset.status.changes import logged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from batchreset.engine.control import Control
+    from batchreset.engine.ledger import Ledger
+    from batchreset.policy.pace import Pacer
+
+_TICK = 0.5
+#: Seconds over which the rate shown is measured.
+_RATE_OVER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +57,46 @@ class Snapshot:
     def eta(self) -> float | None:
         """Seconds until all is sent, at the present rate; None when nothing was sent of late."""
         return self.left / self.rate if self.rate > 0 else None
+
+
+class Teller:
+    """Tells `progress` how a run stands. Where that fails the run goes on untold, and the audit trail says so."""
+
+    def __init__(self, ledger: Ledger, pacer: Pacer, control: Control, progress: Callable[[Snapshot], None]) -> None:
+        """Read the figures from those who know them."""
+        self._ledger = ledger
+        self._pacer = pacer
+        self._control = control
+        self._progress: Callable[[Snapshot], None] | None = progress
+        self._clock = asyncio.get_running_loop().time
+        self._start = self._clock()
+        self._seen: list[tuple[float, int]] = []
+
+    async def run(self) -> None:
+        """Tell twice a second, until cancelled."""
+        while True:
+            self.tell()
+            await asyncio.sleep(_TICK)
+
+    def tell(self) -> None:
+        """Tell how it stands now."""
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._snapshot())
+        except Exception as error:  # noqa: BLE001  a terminal that has gone must not stop the resets
+            self._progress = None
+            self._ledger.note(logged("progress is told no longer", because=f"{type(error).__name__}: {error}"))
+
+    def _snapshot(self) -> Snapshot:
+        now, left = self._clock(), self._ledger.counts[State.READY]
+        self._seen = [(at, count) for at, count in self._seen if now - at <= _RATE_OVER] + [(now, left)]
+        since, before = self._seen[0]
+        return Snapshot(
+            counts=dict(self._ledger.counts),
+            seconds=now - self._start,
+            rate=max((before - left) / (now - since), 0.0) if now > since else 0.0,
+            throttled=self._ledger.throttled,
+            pace=self._pacer.rate,
+            note=self._control.halted_because or ("stopping" if self._control.is_interrupted else None),
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchreset.engine import folder as folders
+from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.plan import Plan, show, who_is_signed_in
 from batchreset.engine.screen import rules_for, screen_rows
@@ -28,9 +29,9 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
     """Screen the ready rows again and return what is left to do.
 
     Raises `RefusedError` for a rehearsal and where the sign-in is for another tenant, `LockedError` when another
-    process works on the run.
+    process works on the run, `StatusTableError` when its table cannot be used.
     """
-    with folders.locked(folder):
+    with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
         try:
             line = record.load(engine)
@@ -47,10 +48,10 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
                         f"{folder.name} was planned for {line.operator.tenant} ({line.operator.tenant_id}); "
                         f"you are signed in to {operator.tenant} ({operator.tenant_id})."
                     )
+                rules, unchecked = await rules_for(directory, operator, settings)
                 if retry_failed:
                     rows.move_all(engine, State.FAILED, State.READY)
                     rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
-                rules, unchecked = await rules_for(directory, operator, settings)
                 await screen_rows(engine, directory, rules)
             record.note_unchecked(engine, unchecked)
             with engine.begin() as connection:

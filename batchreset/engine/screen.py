@@ -47,7 +47,7 @@ async def screen_rows(
 ) -> None:
     """Look every ready row up and exclude those with a reason. `progress` is told how many have been looked up.
 
-    Raises `DirectoryError` when accounts may not be read: what is sent is keyed by object id.
+    Raises `DirectoryError`, in a group, when accounts may not be read: what is sent is keyed by object id.
     """
     rows.exclude_repeats(engine, by_object_id=False)
     places = asyncio.Semaphore(_BATCHES)
@@ -67,11 +67,8 @@ async def screen_rows(
         done += len(chunk)
         progress(done)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for chunk in rows.unscreened(engine, LOOKUP_SIZE):
-                await places.acquire()
-                group.create_task(look_up(chunk))
-    except* DirectoryError as errors:
-        raise errors.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for chunk in rows.unscreened(engine, LOOKUP_SIZE):
+            await places.acquire()
+            group.create_task(look_up(chunk))
     rows.exclude_repeats(engine, by_object_id=True)

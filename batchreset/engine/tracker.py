@@ -17,18 +17,22 @@ from batchreset.engine.ledger import entry
 from batchreset.graph.directory import ask_about
 from batchreset.graph.resets import look_at_operation
 from batchreset.model import Fate, Kind, Reason, State
-from batchreset.policy.attempts import backoff
+from batchreset.policy.attempts import MOST_TRANSIENT, backoff
 from batchreset.policy.schedule import next_directory_look, next_look
 from batchreset.policy.verdict import (
+    Accepted,
+    Ambiguous,
     Answer,
     Ended,
     Look,
+    Refused,
     Result,
     Running,
     SignedOut,
     Throttled,
     Transient,
     Unreadable,
+    Verdict,
     judge,
     judge_look,
 )
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from batchreset.graph.session import GraphSession
     from batchreset.graph.turnstile import Routes
 
+#: Why the directory is asked about a reset that was accepted without an operation to follow.
+UNNAMED = (Reason.OPERATION_UNREADABLE, "the answer named no operation to follow")
 #: Looks under way at once.
 _MOST_LOOKS = 32
 
@@ -172,9 +178,10 @@ class Tracker:
             self._settle(followed, changes, Ending(settled_on=followed.candidate_id), is_certain=True)
         elif followed.has_doubts:
             # Another send of this row may have been applied; only the directory can tell.
-            followed.url = None
-            followed.reason, followed.detail = Reason.ANSWER_LOST, f"a later operation failed: {look.detail}"
-            self._ledger.move(followed.reset_id, followed.state, State.DOUBTFUL, *changes)
+            detail = f"an earlier answer was lost; then {look.detail or 'an operation failed'}"
+            ending = Ending(Reason.ANSWER_LOST, detail)
+            followed.url, followed.reason, followed.detail = None, ending.reason, ending.detail
+            self._ledger.move(followed.reset_id, followed.state, State.DOUBTFUL, *changes, ending=ending)
             followed.state = State.DOUBTFUL
             self._later(followed, 0.0)
         else:
@@ -224,22 +231,32 @@ class Tracker:
             self._ledger.note(line)
             self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)
             return
-        patience = self._patience.deadline if followed.kind is Kind.SYNCHRONISED else self._patience.lag
         age = asyncio.get_running_loop().time() - followed.sent_at
-        if isinstance(verdict, Throttled) or age < patience:
+        if self._is_worth_asking_again(followed, verdict, age):
             self._ledger.note(line)
             self._later(followed, next_directory_look(followed.looks, random.random()))
             followed.looks += 1
             return
-        self._give_up(followed, line, age)
+        self._give_up(followed, verdict, line, age)
+
+    def _is_worth_asking_again(self, followed: Followed, verdict: Verdict, age: float) -> bool:
+        """Say whether the directory, which shows no change, may yet show one. What it did not tell proves nothing."""
+        if isinstance(verdict, Throttled):
+            return True
+        if isinstance(verdict, (Accepted, Refused)):
+            is_synchronised = followed.kind is Kind.SYNCHRONISED
+            return age < (self._patience.deadline if is_synchronised else self._patience.lag)
+        return age < self._patience.deadline or followed.looks + 1 < MOST_TRANSIENT
 
     def _settle(self, followed: Followed, changes: tuple[Change, ...], ending: Ending, *, is_certain: bool) -> None:
         fate = (candidate_fate(followed.candidate_id, Fate.IN_FORCE),) if is_certain else ()
         self._ledger.move(followed.reset_id, followed.state, State.SUCCEEDED, *changes, *fate, ending=ending)
 
-    def _give_up(self, followed: Followed, line: Change, age: float) -> None:
+    def _give_up(self, followed: Followed, verdict: Verdict, line: Change, age: float) -> None:
         """Everything there was to ask has been asked."""
-        if followed.password_changed_before is None:
+        if isinstance(verdict, (Refused, Transient, Ambiguous)):
+            told = f"the directory could not be read ({verdict.why})"
+        elif followed.password_changed_before is None:
             told = "the directory had not told when the password last changed before, so nothing can be compared"
         else:
             told = f"the directory shows no change of password {age:.0f} s after it was sent"

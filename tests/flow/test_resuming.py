@@ -1,0 +1,109 @@
+"""Who may take a run up again, and what is taken up."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from batchreset.engine import folder as folders
+from batchreset.errors import LockedError, RefusedError
+from batchreset.rehearsal.behaviour import Fault
+from batchreset.status import database, record
+from tests.support.clock import run_virtual
+from tests.support.desk import Run, at_desk, happened, object_id, user, users
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_two_processes_keep_off_each_others_run(tmp_path: Path) -> None:
+    """The second is refused, and told who holds it; when the first has gone, it may go on."""
+
+    async def go() -> Run:
+        async with at_desk(tmp_path, users(2)) as desk:
+            plan = await desk.plan()
+            with folders.locked(plan.folder):
+                with pytest.raises(LockedError, match=f"process {os.getpid()} on "):
+                    await desk.carry_out(plan)
+                with pytest.raises(LockedError):
+                    await desk.resume(plan.folder)
+            return await desk.resume(plan.folder)
+
+    assert run_virtual(go()).counts == {"succeeded": 2}
+
+
+def test_a_rehearsal_is_not_resumed(tmp_path: Path) -> None:
+    """Its tenant is gone."""
+
+    async def go() -> None:
+        async with at_desk(tmp_path, users(2)) as desk:
+            plan = await desk.plan(rehearsal=True)
+            with pytest.raises(RefusedError, match="is a rehearsal"):
+                await desk.resume(plan.folder)
+
+    run_virtual(go())
+
+
+def test_a_run_is_resumed_in_its_own_tenant_only(tmp_path: Path) -> None:
+    """The refusal names both tenants, and nothing was sent."""
+
+    async def go() -> None:
+        async with at_desk(tmp_path, users(2)) as desk:
+            plan = await desk.plan()
+            engine = database.connect(plan.folder)
+            record.note(engine, tenant=json.dumps({"id": "another-id", "name": "Fabrikam"}))
+            engine.dispose()
+            with pytest.raises(RefusedError, match=r"planned for Fabrikam .*; you are signed in to Contoso"):
+                await desk.resume(plan.folder)
+            assert not happened(desk.tenant, "user000")
+
+    run_virtual(go())
+
+
+def test_failed_rows_are_taken_up_again_when_asked_for(tmp_path: Path) -> None:
+    """With a new password. Unresolved ones are settled by the directory, and never sent again for that."""
+
+    async def go() -> tuple[Run, Run, Run]:
+        accounts = [
+            user("fine"),
+            user("rejected", Fault.REJECTED),
+            user("failed", Fault.OPERATION_FAILS),
+            user("late", Fault.OPERATION_NEVER_ENDS),
+            user("lost", Fault.LOST_BEFORE, synchronised=True),
+        ]
+        async with at_desk(tmp_path, accounts, deadline="1m", directory_lag="30s", max_failures="100%") as desk:
+            first = await desk.run()
+            for account in desk.tenant.accounts.values():
+                account.faults = ()
+                for operation in account.under_way:
+                    operation.ends_at = desk.tenant.now
+            unasked = await desk.resume(first.folder)
+            return first, unasked, await desk.resume(first.folder, retry_failed=True)
+
+    first, unasked, resumed = run_virtual(go())
+    assert first.counts == unasked.counts == {"succeeded": 1, "failed": 2, "unresolved": 2}
+    assert resumed.counts == {"succeeded": 4, "unresolved": 1}
+    assert resumed.row("lost")["outcome"] == "unresolved"
+    assert {name: resumed.sends(name) for name in ("fine", "rejected", "failed", "late", "lost")} == {
+        "fine": 1,
+        "rejected": 2,
+        "failed": 2,
+        "late": 1,
+        "lost": 1,
+    }
+    assert not resumed.disagreements()
+    assert candidates_of(resumed, "failed") == 2
+
+
+def candidates_of(run: Run, name: str) -> int:
+    engine = database.connect(run.folder)
+    query = "SELECT count(*) FROM candidates JOIN resets ON resets.id = reset_id WHERE object_id = :id"
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(text(query), {"id": object_id(name)}).scalar_one())
+    finally:
+        engine.dispose()

@@ -1,0 +1,199 @@
+"""A desk to run batches from: a simulated tenant on loopback, a folder for runs, and all there is to see afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from batchreset.auth.token import GivenToken
+from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.plan import Inputs, make
+from batchreset.engine.result import exit_status, reconciled
+from batchreset.engine.resume import prepare
+from batchreset.engine.runner import Means, carry_out
+from batchreset.model import Outcome
+from batchreset.rehearsal.behaviour import UNHINDERED, Behaviour, Fault, Spread
+from batchreset.rehearsal.check import Claim, disagreements
+from batchreset.rehearsal.population import DOMAIN, User
+from batchreset.rehearsal.server import serve
+from batchreset.rehearsal.tenant import Tenant, What
+from batchreset.rehearsal.tokens import Grant
+from batchreset.secret import Secret
+from batchreset.settings import Settings
+from batchreset.status import database, record
+from batchreset.status.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
+
+    from batchreset.engine.passwords import OpenedPassword
+    from batchreset.engine.plan import Plan
+    from batchreset.engine.progress import Snapshot
+    from batchreset.report import Summary
+    from batchreset.status.changes import Change
+    from tests.support.clock import VirtualLoop
+
+#: No quota, no latency, and operations of five seconds to the letter.
+STEADY = replace(UNHINDERED, cloud_operation=Spread(5), synchronised_operation=Spread(5))
+
+_COMMIT = Writer.commit
+
+
+def user(name: str, *faults: Fault, **changes: Any) -> User:
+    """Make an account of that name; `changes` are fields of `User`."""
+    account = User(id=object_id(name), user_principal_name=upn(name), display_name=name.title(), faults=faults)
+    return replace(account, **changes)
+
+
+def users(count: int, *faults: Fault, **changes: Any) -> list[User]:
+    """Make so many accounts: user000, user001 and on."""
+    return [user(f"user{number:03}", *faults, **changes) for number in range(count)]
+
+
+def upn(name: str) -> str:
+    return f"{name}@{DOMAIN}"
+
+
+def object_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended, and the tenant that knows better."""
+
+    folder: Path
+    tenant: Tenant
+    summary: Summary
+    halted_because: str | None
+    rows: list[dict[str, str]]
+    passwords: list[OpenedPassword]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by outcome, those that occur."""
+        return {outcome: count for outcome, count in self.summary.counts.items() if count}
+
+    @property
+    def status(self) -> int:
+        """The exit status of the command."""
+        return exit_status(self.summary, ())
+
+    def row(self, name: str) -> dict[str, str]:
+        """Return the one line of the reconciliation for that account."""
+        (found,) = (row for row in self.rows if row["user"] == upn(name))
+        return found
+
+    def sends(self, name: str) -> int:
+        """Count the writes for that account that reached the tenant."""
+        return happened(self.tenant, name).count(What.RECEIVED)
+
+    def disagreements(self) -> list[str]:
+        """Return what is claimed of rows and passwords that the tenant knows better."""
+        claims = [
+            Claim(row["source"], int(row["row"]), row["user"], row["object_id"] or None, Outcome(row["outcome"]))
+            for row in self.rows
+        ]
+        claims += [
+            Claim(
+                each.source,
+                each.row,
+                each.user,
+                each.object_id,
+                Outcome(each.outcome),
+                each.password.reveal(),
+                each.certainty,
+            )
+            for each in self.passwords
+        ]
+        return disagreements(self.tenant, claims)
+
+
+def happened(tenant: Tenant, name: str) -> list[What]:
+    """Return what the tenant remembers of an account."""
+    return [event.what for event in tenant.events_of(object_id(name))]
+
+
+def remove(tenant: Tenant, name: str) -> None:
+    """Delete an account."""
+    del tenant.accounts[object_id(name)], tenant._by_name[upn(name)]
+
+
+async def _commit_in_no_time(self: Writer, *changes: Change) -> None:
+    """Let the clock stand still while an intent is written: what the disk takes must not look like minutes."""
+    clock = cast("VirtualLoop", asyncio.get_running_loop())._selector_with_clock
+    clock.working += 1
+    try:
+        await _COMMIT(self, *changes)
+    finally:
+        clock.working -= 1
+
+
+class Desk:
+    """Plans and carries out runs on a tenant that is being served."""
+
+    def __init__(self, tenant: Tenant, settings: Settings) -> None:
+        self.tenant = tenant
+        self.settings = settings
+        self.tokens = GivenToken(Secret(tenant.token))
+
+    async def plan(self, *lines: str, header: str = "userPrincipalName", **inputs: Any) -> Plan:
+        """Plan a cohort of CSV lines; without any, of all the tenant's accounts but the operator."""
+        if not lines:
+            lines = tuple(each.user.user_principal_name for each in list(self.tenant.accounts.values())[1:])
+        cohort = self.settings.out / "cohort.csv"
+        cohort.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+        return await make(Inputs([str(cohort)], self.tokens, **inputs), self.settings)
+
+    async def carry_out(self, plan: Plan, progress: Callable[[Snapshot], None] = lambda _: None) -> Run:
+        """Carry a plan out."""
+        means = Means(self.tokens, plan.key or key_needed(plan.folder), progress)
+        return self.look(plan.folder, await carry_out(plan.folder, self.settings, means))
+
+    async def run(self, *lines: str, **more: Any) -> Run:
+        """Plan and carry out."""
+        return await self.carry_out(await self.plan(*lines, **more))
+
+    def lose_sign_in(self) -> None:
+        """Let the token be taken no more."""
+        self.tenant.end_sign_in()
+
+    def sign_in_again(self) -> None:
+        """Have another token."""
+        self.tenant.tokens.admit("renewed", Grant())
+        self.tokens = GivenToken(Secret("renewed"))
+
+    async def resume(self, folder: Path, *, retry_failed: bool = False) -> Run:
+        """Take a run up again, as another process would: with the key from its folder."""
+        return await self.carry_out(await prepare(folder, self.tokens, retry_failed=retry_failed))
+
+    def look(self, folder: Path, summary: Summary) -> Run:
+        """Read what a run left behind."""
+        engine = database.connect(folder)
+        try:
+            why, passwords = record.load(engine).halted_because, list(opened(engine, key_needed(folder)))
+        finally:
+            engine.dispose()
+        return Run(folder, self.tenant, summary, why, list(reconciled(folder)), passwords)
+
+
+@asynccontextmanager
+async def at_desk(
+    out: Path, accounts: Iterable[User], behaviour: Behaviour = STEADY, **settings: Any
+) -> AsyncIterator[Desk]:
+    """Serve a tenant of those accounts, in virtual time.
+
+    The key is a file in `out`, and `settings` are fields of `Settings`.
+    """
+    tenant = Tenant(accounts, behaviour)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATCHRESET_IDENTITY", str(out / "identity.txt"))
+        patch.setattr(Writer, "commit", _commit_in_no_time)
+        async with serve(tenant) as url:
+            yield Desk(tenant, Settings(out=out, graph_url=url, **settings))
