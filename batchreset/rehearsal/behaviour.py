@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from batchreset.rehearsal.quota import DOCUMENTED_UNITS, DOCUMENTED_WRITES, Limit
+from batchreset.rehearsal.signin import SignIn
 
 if TYPE_CHECKING:
     import random
@@ -149,12 +150,15 @@ class Outage:
 class Behaviour:
     """Everything about the tenant but its users. A quota of None is no quota.
 
-    `fault_rates` strikes that share of the accounts, drawn once from `seed`. `forbidden` are the routes that the
-    operator's role does not open: they answer 403.
+    `updates` is the quota of PATCH where it has one of its own beside `writes`. `fault_rates` strikes that share of the
+    accounts, drawn once from `seed`. `forbidden` are the routes that the operator's role does not open: they answer
+    403, as all that needs a role does from `role_ends_at` on. A new password shows in the directory's look-ups
+    `directory_lag` later. Times are seconds of the tenant's life.
     """
 
     seed: int = 0
     writes: Limit | None = DOCUMENTED_WRITES
+    updates: Limit | None = None
     units: Limit | None = DOCUMENTED_UNITS
     latency: Spread = Spread(0.05, 0.4)
     cloud_operation: Spread = Spread(5.0, 0.6)
@@ -163,6 +167,9 @@ class Behaviour:
     outages: tuple[Outage, ...] = ()
     forbidden: frozenset[Route] = frozenset()
     may_reset_privileged: bool = False
+    role_ends_at: float = math.inf
+    directory_lag: float = 0.0
+    sign_in: SignIn = field(default_factory=SignIn)
 
 
 #: A tenant that answers at once, refuses nothing and ends every operation immediately: for measuring clients.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchreset.rehearsal.tokens import Grant
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -19,8 +21,8 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    #: A child of a batch, which came in with the batch's own sign-in.
-    in_batch: bool = False
+    #: The sign-in of the batch that this is a child of.
+    batch_grant: Grant | None = None
 
     @property
     def user(self) -> str:

@@ -37,6 +37,7 @@ class User:
     enabled: bool = True
     guest: bool = False
     synchronised: bool = False
+    federated: bool = False
     roles: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 

@@ -13,16 +13,18 @@ from batchreset.rehearsal.exchange import Call
 from batchreset.rehearsal.service import Service, segments_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from batchreset.rehearsal.tenant import Tenant
 
 
 @asynccontextmanager
-async def serve(tenant: Tenant, port: int = 0) -> AsyncIterator[str]:
+async def serve(tenant: Tenant, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve `tenant` on 127.0.0.1 (any free port for 0) and yield its root URL, without version.
 
-    The tenant's time passes while it is served, and goes on where it stopped when it is served again.
+    `tls` holds a certificate for localhost; without it plain HTTP is spoken. The tenant's time passes while it is
+    served, and goes on where it stopped when it is served again.
     Raises `OSError` where the port is taken.
     """
     loop, service, behaviour = asyncio.get_running_loop(), Service(tenant), tenant.behaviour
@@ -53,14 +55,25 @@ async def serve(tenant: Tenant, port: int = 0) -> AsyncIterator[str]:
         answer.headers["Content-Type"] = "application/json"
         return web.Response(status=answer.status, body=json.dumps(answer.body).encode(), headers=answer.headers)
 
+    async with listening(handle, port, tls) as found:
+        tenant.clock = lambda: loop.time() - beginning
+        tenant.url = f"https://localhost:{found}" if tls else f"http://127.0.0.1:{found}"
+        try:
+            yield tenant.url
+        finally:
+            stopped_at = tenant.now
+            tenant.clock = lambda: stopped_at
+
+
+@asynccontextmanager
+async def listening(
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], port: int, tls: ssl.SSLContext | None
+) -> AsyncIterator[int]:
+    """Have requests to 127.0.0.1 handled, and yield the port. Raises `OSError` where it is taken."""
     runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        tenant.clock = lambda: loop.time() - beginning
-        tenant.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield tenant.url
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+        yield runner.addresses[0][1]
     finally:
-        stopped_at = tenant.now
-        tenant.clock = lambda: stopped_at
         await runner.cleanup()

@@ -16,6 +16,7 @@ from yarl import URL
 from batchreset.rehearsal import lookups, writes
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD, WRITES, Route
 from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object
+from batchreset.rehearsal.permissions import is_permitted
 from batchreset.rehearsal.tenant import What
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from batchreset.rehearsal.quota import Quota
     from batchreset.rehearsal.tenant import Tenant
+    from batchreset.rehearsal.tokens import Grant
 
 MOST_IN_A_BATCH = 20
+#: What is open to holders of a directory role only. Source: "Permissions" on each route's page of the Graph reference.
+_NEED_A_ROLE = WRITES | {Route.OPERATION}
 
 _HANDLERS: Mapping[Route, Callable[[Tenant, Call], Answer]] = MappingProxyType(
     {
@@ -62,6 +66,7 @@ class Service:
         """Begin with untouched quotas."""
         self._tenant = tenant
         self._writes = tenant.behaviour.writes.start() if tenant.behaviour.writes else None
+        self._updates = tenant.behaviour.updates.start() if tenant.behaviour.updates else self._writes
         self._units = tenant.behaviour.units.start() if tenant.behaviour.units else None
 
     def answer(self, call: Call) -> Answer:
@@ -91,16 +96,20 @@ class Service:
     def _admit(self, call: Call, route: Route) -> Answer:
         """Let a call through to its handler. Raises `RefusedError` where it is turned away."""
         self._note(call, route, What.RECEIVED)
-        if not call.in_batch and call.headers.get("Authorization") != f"Bearer {self._tenant.token}":
-            raise _unauthenticated("Authorization" in call.headers)
+        tenant = self._tenant
+        grant = call.batch_grant or tenant.tokens.grant_of(call.headers.get("Authorization"), tenant.now)
         if route is Route.UNKNOWN:
             raise bad(f"Resource not found for the segment '{'/'.join(call.segments[1:])}'.", "BadRequest")
         if route is Route.BATCH:
-            return self._batch(call)
+            return self._batch(call, grant)
         self._spend(call, route)
-        if route in self._tenant.behaviour.forbidden:
+        if route is Route.ME and grant.is_app_only:
+            raise bad("/me request is only valid with delegated authentication flow.", "BadRequest")
+        if route in tenant.behaviour.forbidden or not is_permitted(grant, route, call):
             raise denied()
-        return _HANDLERS[route](self._tenant, call)
+        if route in _NEED_A_ROLE and not tenant.has_role:
+            raise denied()
+        return _HANDLERS[route](tenant, call)
 
     def _note(self, call: Call, route: Route, what: What) -> None:
         if route in WRITES and (account := self._tenant.find(call.user)):
@@ -110,13 +119,14 @@ class Service:
         """Take what a call costs from the quotas, which a batch's children pay one by one."""
         now = self._tenant.now
         if route in WRITES:
-            _take(self._writes, now, 1, "Tenant_Application/Write/1")
+            quota = self._updates if route is Route.UPDATE else self._writes
+            _take(quota, now, 1, "Tenant_Application/Write/1")
         is_dear = route in {Route.USER, Route.USERS, Route.ME} and "$select" not in call.query
         _take(self._units, now, 2 if is_dear else 1, "Tenant_Application/ReadWrite/1")
 
-    def _batch(self, call: Call) -> Answer:
+    def _batch(self, call: Call, grant: Grant) -> Answer:
         children = call.properties().get("requests")
-        if call.in_batch or not isinstance(children, list):
+        if call.batch_grant or not isinstance(children, list):
             raise bad("Invalid batch payload format.", "BadRequest")
         if len(children) > MOST_IN_A_BATCH:
             message = f"Number of batch request steps exceeds the maximum value of {MOST_IN_A_BATCH}."
@@ -124,11 +134,11 @@ class Service:
         ids = {str(json_object(child).get("id") or "") for child in children}
         if len(ids) < len(children) or "" in ids:
             raise bad("Every request of a batch needs an id of its own.", "BadRequest")
-        responses = [self._child(child) for child in children]
+        responses = [self._child(child, grant) for child in children]
         self._tenant.rng.shuffle(responses)
         return Answer(200, {"responses": responses})
 
-    def _child(self, child: Mapping[str, Any]) -> dict[str, Any]:
+    def _child(self, child: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
         url = URL(f"/v1.0/{str(child.get('url', '')).lstrip('/')}")
         call = Call(
             method=str(child.get("method", "")).upper(),
@@ -136,7 +146,7 @@ class Service:
             query=url.query,
             headers=CIMultiDict(json_object(child.get("headers"))),
             body=json.dumps(child.get("body")).encode(),
-            in_batch=True,
+            batch_grant=grant,
         )
         answer = self.answer(call)
         headers = {**answer.headers, "Content-Type": "application/json"}
@@ -168,9 +178,3 @@ def _take(quota: Quota | None, now: float, cost: float, scope: str) -> None:
     if hint is not None:
         headers["Retry-After"] = hint
     raise RefusedError(429, "TooManyRequests", "Too many requests.", headers)
-
-
-def _unauthenticated(token_given: bool) -> RefusedError:  # noqa: FBT001  one question, one answer
-    message = "Lifetime validation failed, the token is expired." if token_given else "Access token is empty."
-    challenge = 'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
-    return RefusedError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": challenge})

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 from batchreset.rehearsal.behaviour import COURSES, ORDINARY_COURSE, STRIKES, Behaviour, Course, Fault, Route, Strike
 from batchreset.rehearsal.population import OPERATOR, User, iso
+from batchreset.rehearsal.signin import SignIns
+from batchreset.rehearsal.tokens import Grant, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +48,14 @@ class What(StrEnum):
     FAILED = "failed"
     #: Its sessions were revoked, or it was blocked or opened for sign-in.
     CHANGED = "changed"
+
+
+class MustChange(StrEnum):
+    """Whether a user has to choose another password at the next sign-in, or only after a second factor."""
+
+    NO = "no"
+    YES = "yes"
+    WITH_MFA = "with-mfa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,9 @@ class Account:
     #: None until the first reset: the tenant never knew the old one.
     password: str | None = field(default=None, repr=False)
     reset_at: float | None = None
+    must_change: MustChange = MustChange.NO
+    #: A change that look-ups do not show yet: when they will, and what.
+    unseen: tuple[float, str] | None = None
     under_way: list[Operation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     strikes: Counter[Fault] = field(default_factory=Counter)
@@ -117,13 +130,18 @@ class Account:
 class Tenant:
     """A directory of `users` and the operator, behaving as told, which remembers everything that happened.
 
-    `token` is the bearer token it accepts. Its time is `now`, in seconds: it passes only while the tenant is served.
+    `token` is a bearer token that it takes: the operator's, with every permission. Others are issued by `sign_ins`
+    and known to `tokens`. Its time is `now`, in seconds: it passes only while the tenant is served.
     """
 
     def __init__(self, users: Iterable[User] = (), behaviour: Behaviour | None = None) -> None:
         """Open the tenant's books."""
         self.behaviour = behaviour or Behaviour()
         self.token = secrets.token_urlsafe(32)
+        self.tokens = Tokens()
+        self.tokens.admit(self.token, Grant())
+        self.sign_ins = SignIns(self.behaviour.sign_in)
+        self._role_ends_at = self.behaviour.role_ends_at
         self.started_at = datetime.now(UTC)
         self.clock: Callable[[], float] = lambda: 0.0
         #: Where it is served, without a trailing slash.
@@ -159,6 +177,8 @@ class Tenant:
         """Return the account with everything applied that is due."""
         if account.under_way:
             self._settle(account, self.now)
+        if account.unseen and account.unseen[0] <= self.now:
+            account.password_changed_at, account.unseen = account.unseen[1], None
         return account
 
     def password_of(self, object_id: str) -> str | None:
@@ -170,6 +190,29 @@ class Tenant:
         """Return what happened to an account, in order."""
         account = self.find(object_id)
         return list(account.events) if account else []
+
+    @property
+    def has_role(self) -> bool:
+        """Whether whoever is signed in holds their directory role now."""
+        return self.now < self._role_ends_at
+
+    def end_role(self) -> None:
+        """Let the directory role of whoever is signed in come to its end."""
+        self._role_ends_at = self.now
+
+    def activate_role(self, seconds: float = math.inf) -> None:
+        """Give the directory role back, for a time."""
+        self._role_ends_at = self.now + seconds
+
+    def challenge(self) -> None:
+        """Answer with a claims challenge until a token is issued for its claims, as after a policy has changed."""
+        born = self.started_at + timedelta(seconds=self.now)
+        self.tokens.challenge({"nbf": {"essential": True, "value": str(int(born.timestamp()))}})
+
+    def end_sign_in(self) -> None:
+        """Take no token, and refresh none, that was issued so far."""
+        self.tokens.revoke()
+        self.sign_ins.revoke()
 
     def holders_of_roles(self) -> Iterator[tuple[str, str]]:
         """Return each assignment of a directory role: the holder's object id, and the role definition's."""
@@ -201,9 +244,9 @@ class Tenant:
         return operation
 
     def put_in_force(self, account: Account, password: str, client_request_id: str | None, at: float) -> None:
-        """Give an account its new password."""
-        account.password, account.reset_at = password, at
-        account.password_changed_at = self.wall(at)
+        """Give an account its new password, which has to be changed at the next sign-in."""
+        account.password, account.reset_at, account.must_change = password, at, MustChange.YES
+        account.unseen = at + self.behaviour.directory_lag, self.wall(at)
         account.events.append(Event(at, What.APPLIED, client_request_id, password))
 
     def settle(self) -> None:

@@ -4,52 +4,57 @@ from __future__ import annotations
 
 import secrets
 import string
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object, not_found
 from batchreset.rehearsal.population import OPERATOR
-from batchreset.rehearsal.tenant import What
+from batchreset.rehearsal.tenant import MustChange, What
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from batchreset.rehearsal.behaviour import Strike
     from batchreset.rehearsal.tenant import Account, Tenant
 
 #: One reset in so many is answered with a Retry-After for the first look at its operation.
 _HINT_EVERY = 4
 _ALPHABETS = (string.ascii_lowercase, string.ascii_uppercase, string.digits, f" {string.punctuation}")
+_NOT_HELD_HERE = "The password of this user is not held by this tenant."
 _TOLD_TO = "The simulated tenant was told to answer this."
 
 
 def reset(tenant: Tenant, call: Call) -> Answer:
     """POST /users/{id or UPN}/authentication/methods/{password method}/resetPassword."""
-    if call.in_batch:
+    if call.batch_grant:
         raise bad("This action is not supported in a batch.", "BadRequest")
     account = _writable(tenant, call)
     password = call.properties().get("newPassword")
     if password is None and account.user.synchronised:
         raise bad("A new password must be given for a user that is synchronised from on-premises.")
+    if account.user.federated and not account.user.synchronised:
+        raise bad(_NOT_HELD_HERE)
     _check_password(account, password)
-    strike = account.struck()
-    if strike is None:
-        return _begin(tenant, call, account, password)
-    if not strike.applied:
-        return _spoilt(strike, None)
-    return _spoilt(strike, _begin(tenant, call, account, password))
+    return _under_faults(account, lambda: _begin(tenant, call, account, password))
 
 
 def update(tenant: Tenant, call: Call) -> Answer:
-    """PATCH /users/{id or UPN}: `passwordProfile` and `accountEnabled`."""
+    """PATCH /users/{id or UPN}: `passwordProfile` and `accountEnabled`.
+
+    A profile without a password is taken and changes nothing.
+    """
     account, changes = _writable(tenant, call), call.properties()
-    password = json_object(changes.get("passwordProfile")).get("password")
-    if password is not None:
-        if account.user.synchronised:
-            raise bad("Unable to update the specified properties for on-premises mastered Directory Sync objects.")
-        _check_password(account, password)
-        tenant.put_in_force(account, password, call.client_request_id, tenant.now)
-    if "accountEnabled" in changes:
-        account.enabled = bool(changes["accountEnabled"])
-        tenant.note(account, What.CHANGED, call.client_request_id)
-    return Answer(204)
+    profile = json_object(changes.get("passwordProfile"))
+    if profile.get("password") is None:
+        return _apply(tenant, call, account, {**changes, "passwordProfile": {}})
+    if account.user.synchronised:
+        raise bad(
+            "Unable to update the specified properties for on-premises mastered Directory Sync objects "
+            "or objects currently undergoing migration."
+        )
+    if account.user.federated:
+        raise bad(_NOT_HELD_HERE)
+    _check_password(account, profile["password"], "Request_BadRequest")
+    return _under_faults(account, lambda: _apply(tenant, call, account, changes))
 
 
 def revoke(tenant: Tenant, call: Call) -> Answer:
@@ -71,6 +76,24 @@ def is_acceptable(password: object) -> bool:
     return classes >= 3 and all(" " <= letter <= "~" for letter in password)  # noqa: PLR2004  three of four
 
 
+def _apply(tenant: Tenant, call: Call, account: Account, changes: Mapping[str, Any]) -> Answer:
+    """Change what an update names, at once."""
+    profile = changes.get("passwordProfile") or {}
+    if "password" in profile:
+        tenant.put_in_force(account, profile["password"], call.client_request_id, tenant.now)
+        account.must_change = _must_change(profile)
+    if "accountEnabled" in changes:
+        account.enabled = bool(changes["accountEnabled"])
+        tenant.note(account, What.CHANGED, call.client_request_id)
+    return Answer(204)
+
+
+def _must_change(profile: Mapping[str, Any]) -> MustChange:
+    if profile.get("forceChangePasswordNextSignInWithMfa"):
+        return MustChange.WITH_MFA
+    return MustChange.YES if profile.get("forceChangePasswordNextSignIn") else MustChange.NO
+
+
 def _begin(tenant: Tenant, call: Call, account: Account, password: str | None) -> Answer:
     made = None if password is not None else f"{secrets.choice(string.ascii_uppercase)}{secrets.token_hex(5)}-7a"
     operation = tenant.accept(account, password or made or "", call.client_request_id)
@@ -81,6 +104,14 @@ def _begin(tenant: Tenant, call: Call, account: Account, password: str | None) -
         headers["Retry-After"] = "2"
     body = {"@odata.context": tenant.context("microsoft.graph.passwordResetResponse"), "newPassword": made}
     return Answer(202, body if made else None, headers)
+
+
+def _under_faults(account: Account, carry_out: Callable[[], Answer]) -> Answer:
+    """Carry out a write that sets a password, unless something goes wrong with it before or after."""
+    strike = account.struck()
+    if strike is None:
+        return carry_out()
+    return _spoilt(strike, carry_out() if strike.applied else None)
 
 
 def _spoilt(strike: Strike, usual: Answer | None) -> Answer:
@@ -95,7 +126,7 @@ def _spoilt(strike: Strike, usual: Answer | None) -> Answer:
     if strike.code:
         return error(strike.status, strike.code, _TOLD_TO, headers)
     if not strike.location:
-        del usual.headers["Location"]
+        usual.headers.pop("Location", None)
     usual.delay = strike.delay
     return usual
 
@@ -110,13 +141,13 @@ def _writable(tenant: Tenant, call: Call) -> Account:
     if account.user.roles and not tenant.behaviour.may_reset_privileged:
         raise denied()
     if account.user.guest:
-        raise bad("The password of an external user is not held by this tenant.")
+        raise bad(_NOT_HELD_HERE)
     return account
 
 
-def _check_password(account: Account, password: object) -> None:
+def _check_password(account: Account, password: object, code: str = "PasswordPolicyViolation") -> None:
     # Synchronised users answer to the on-premises policy, which speaks up when the operation ends.
     is_fit = isinstance(password, str) if account.user.synchronised else is_acceptable(password)
     if password is not None and not is_fit:
         message = "The specified password does not comply with password complexity requirements."
-        raise bad(message, "PasswordPolicyViolation")
+        raise bad(message, code)
