@@ -6,6 +6,7 @@ import os
 import tomllib
 from dataclasses import Field, fields
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from batchreset.errors import SettingsError, UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "BATCHRESET_"
 _TYPES = get_type_hints(Settings)
+_WANTED: Mapping[Any, str] = MappingProxyType({int: "a whole number", float: "a number"})
 
 
 def flag_of(name: str) -> str:
@@ -45,17 +47,21 @@ def gather(flags: Mapping[str, Any], config: Path | None = None, base: Settings 
     """Make settings from what the command line gave (None, False and empty: not given), environment and file.
 
     `base` are settings to start from instead: then only flags count on top of them. Raises `UsageError` for a value
-    that cannot be read, `SettingsError` for a config file that cannot.
+    that cannot be read or that only a flag may give, `SettingsError` for a config file that cannot be used.
     """
     file = {} if base is not None else _read_config(config)
     values: dict[str, Any] = {}
     for item in fields(Settings):
         flag, variable = flags.get(item.name), os.environ.get(variable_of(item.name))
-        if flag not in (None, False, (), []):
+        if _is_given(flag):
             values[item.name] = _value(item, flag, flag_of(item.name))
         elif base is not None:
             values[item.name] = getattr(base, item.name)
-        elif variable and not item.metadata["flag_only"]:
+        elif variable:
+            if item.metadata["flag_only"]:
+                raise UsageError(
+                    f"{variable_of(item.name)}: only the flag {flag_of(item.name)} itself counts; unset it."
+                )
             given = variable.splitlines() if is_list(item.name) else variable
             values[item.name] = _value(item, given, variable_of(item.name))
         elif item.name in file:
@@ -64,8 +70,8 @@ def gather(flags: Mapping[str, Any], config: Path | None = None, base: Settings 
 
 
 def restore(recorded: Mapping[str, Any]) -> Settings:
-    """Make the settings again that a run recorded."""
-    known = {item.name: item for item in fields(Settings)}
+    """Make the settings again that a run recorded; consent (`--yes`) was given for that start only."""
+    known = {item.name: item for item in fields(Settings) if not _is_consent(item)}
     return Settings(
         **{
             name: _value(known[name], value, name)
@@ -80,6 +86,15 @@ def config_path() -> Path:
     from platformdirs import user_config_path  # noqa: PLC0415  not needed for --help
 
     return user_config_path("batchreset", appauthor=False) / "config.toml"
+
+
+def _is_given(flag: Any) -> bool:
+    """Say whether a flag was given: 0 is a value, not an absence."""
+    return flag is not None and flag is not False and flag not in ((), [])
+
+
+def _is_consent(item: Field[Any]) -> bool:
+    return bool(item.metadata["flag_only"] and item.metadata["group"] == "go")
 
 
 def _read_config(named: Path | None) -> dict[str, Any]:
@@ -102,18 +117,19 @@ def _read_config(named: Path | None) -> dict[str, Any]:
 
 def _value(item: Field[Any], given: Any, where: str) -> Any:
     """Turn what was given into the setting's type; `where` names it in the error."""
+    texts = list(given) if isinstance(given, list | tuple) and is_list(item.name) else [given]
+    if any(isinstance(text, list | dict) for text in texts):
+        raise UsageError(f"{where}: give a plain value here, no list or table.")
     if is_list(item.name):
-        texts = given if isinstance(given, list | tuple) else [given]
         if item.name == "accept_excluded":
             texts = [part for text in texts for part in str(text).split(",")]
         return tuple(text for each in texts if (text := str(each).strip()))
-    kind = type_of(item.name)
+    kind, value = type_of(item.name), texts[0]
     if kind is bool:
-        if isinstance(given, bool):
-            return given
-        raise UsageError(f"{where}: give true or false, not {given}.")
+        return value
     try:
-        return kind(given)
-    except (ValueError, TypeError):
-        allowed = " | ".join(str(each.value) for each in kind) if issubclass(kind, Enum) else f"a {kind.__name__}"
-        raise UsageError(f"{where} {given}: give {allowed}.") from None
+        # By way of its text, so that 3.5 workers from a config file are refused and not cut.
+        return kind(str(value))
+    except ValueError:
+        allowed = " | ".join(str(each.value) for each in kind) if issubclass(kind, Enum) else _WANTED[kind]
+        raise UsageError(f"{where} {value}: give {allowed}.") from None

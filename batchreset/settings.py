@@ -7,13 +7,13 @@ are all derived from this class: flag over environment over file.
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from batchreset.errors import UsageError
 from batchreset.model import Method, PasswordSource
@@ -49,6 +49,14 @@ GRAPH_ROOTS: Mapping[Cloud, str] = MappingProxyType(
 
 #: Headers that a user may not set on a reset: the client owns them.
 _OWN_HEADERS = frozenset({"authorization", "host", "client-request-id"})
+#: A header's name, by RFC 9110.
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_LABEL = r"[\w-]{1,63}"
+_ROOT = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[::1\])(:(?P<port>\d{{1,5}}))?(/[\w.~-]+)*",
+    re.ASCII | re.IGNORECASE,
+)
+_LAST_PORT = 65535
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
 _UNIT_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0})
 
@@ -144,8 +152,8 @@ class Settings:
         """Refuse what cannot be meant, before anything is read or sent."""
         if self.workers < 1:
             raise UsageError(f"--workers {self.workers}: at least one worker is needed.")
-        if self.rate is not None and self.rate <= 0:
-            raise UsageError(f"--rate {self.rate}: the rate must be above zero.")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise UsageError(f"--rate {self.rate}: the rate must be a number above zero.")
         if self.password_source is PasswordSource.COLUMN and not self.password_column:
             raise UsageError("--password-source column needs --password-column NAME to say which column.")
         if self.password_column and self.password_source is not PasswordSource.COLUMN:
@@ -161,6 +169,8 @@ class Settings:
 
     def _check_additions(self) -> None:
         for name, _ in pairs(self.header, "--header"):
+            if not _TOKEN.fullmatch(name):
+                raise UsageError(f"--header {name}: this is no name of a header.")
             if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
                 raise UsageError(f"--header {name}: this header is set by batchreset and cannot be replaced.")
         for name, _ in pairs(self.body_property, "--body-property"):
@@ -193,30 +203,32 @@ def seconds(text: str, option: str) -> float:
 
 
 def pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
-    """Split each `K=V`; `option` names it in the error."""
+    """Split each `K=V`; `option` names it in the error, which does not quote a value: it may be secret."""
     found = []
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or not name.strip() or any(letter in text for letter in "\r\n\0"):
-            raise UsageError(f"{option} {name.strip()}: give it as NAME=VALUE.")
+        if not equals or not name.strip() or not text.isprintable():
+            shown = re.split(r"[\s:=]", text.strip(), maxsplit=1)[0]
+            raise UsageError(f"{option} {shown}: give it as NAME=VALUE, on one line.")
         found.append((name.strip(), value))
     return found
 
 
 def _check_graph_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise UsageError(f"--graph-url {url}: give Graph's root, such as https://graph.microsoft.com.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    match = _ROOT.fullmatch(url)
+    if match is None or int(match["port"] or 0) > _LAST_PORT:
+        raise UsageError("--graph-url: give Graph's root and nothing more, such as https://graph.microsoft.com.")
+    if match["scheme"].lower() == "http" and not is_loopback(match["host"]):
         raise UsageError(
             f"--graph-url {url}: http:// is for a loopback host only, since a token and passwords travel; use https://."
         )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+def is_loopback(host: str) -> bool:
+    """Say whether a host's name or address is this machine's own."""
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False

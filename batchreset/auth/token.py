@@ -38,6 +38,6 @@ def from_environment() -> TokenSource:
             f"Not signed in: put a delegated Microsoft Graph access token into the environment variable {VARIABLE}; "
             "it needs UserAuthenticationMethod.ReadWrite.All, User.Read.All and RoleManagement.Read.Directory."
         )
-    if not text.isascii() or any(letter.isspace() for letter in text):
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise SignInError(f"{VARIABLE} holds no bearer token: it has spaces or foreign characters.")
     return GivenToken(Secret(text))

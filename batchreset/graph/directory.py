@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from multidict import CIMultiDict
+
 from batchreset.clock import utc_now
 from batchreset.errors import DirectoryError, SignInError
 from batchreset.graph.retry import until_decided
@@ -25,7 +27,7 @@ from batchreset.policy.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
@@ -68,10 +70,12 @@ class Directory:
     async def operator(self) -> Operator:
         """Say who is signed in, and to which tenant."""
         me = await self._read("/me?$select=id,userPrincipalName")
-        organization = await self._read("/organization?$select=id,displayName")
-        tenant = _values(organization)[0] if _values(organization) else {}
+        organizations = _values(await self._read("/organization?$select=id,displayName"))
+        tenant = organizations[0] if organizations else {}
+        if not _text(tenant, "id"):
+            raise DirectoryError("The directory did not tell which tenant this is; nothing was sent.")
         return Operator(
-            _text(me, "id"), _text(me, "userPrincipalName"), _text(tenant, "id"), _text(tenant, "displayName")
+            _text(me, "id") or None, _text(me, "userPrincipalName"), _text(tenant, "id"), _text(tenant, "displayName")
         )
 
     async def privileged(self) -> frozenset[str]:
@@ -106,9 +110,10 @@ class Directory:
                     if isinstance(child, Accepted):
                         del pending[number]
                         found.update(_by_key(_values(answer.body)))
-            for each in verdicts:
-                self._turnstile.tell(each, stamp)
-            tries += not any(isinstance(each, Throttled) for each in verdicts)
+            throttled = [each for each in verdicts if isinstance(each, Throttled)]
+            longest = max(throttled, key=lambda each: each.retry_after or 0.0, default=verdict)
+            self._turnstile.tell(longest, stamp)
+            tries += not throttled
             return _next(verdicts, done=not pending, tries=tries, what="the accounts")
 
         await until_decided(attempt)
@@ -134,7 +139,7 @@ class Directory:
         await until_decided(attempt)
         return body
 
-    async def _pages(self, path: str) -> Any:
+    async def _pages(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the values of each page, to the end."""
         following: str | None = path
         while following is not None:
@@ -199,12 +204,12 @@ def _children(body: Any, pending: dict[int, str]) -> list[tuple[int, Answer]]:
         if not isinstance(child, dict) or not isinstance(child.get("status"), int):
             continue
         name = child.get("id")
-        number = int(name) if isinstance(name, str) and name.isdecimal() else -1
+        number = int(name) if isinstance(name, str) and name.isascii() and name.isdecimal() else -1
         if number in pending and number not in answers:
             headers = child.get("headers")
             given = headers.items() if isinstance(headers, dict) else ()
-            titled = {str(key).title(): str(value) for key, value in given}
-            answers[number] = Answer(child["status"], titled, child.get("body"))
+            folded = CIMultiDict((key, str(value)) for key, value in given)
+            answers[number] = Answer(child["status"], folded, child.get("body"))
     return list(answers.items())
 
 
@@ -212,7 +217,7 @@ def _by_key(users: Iterable[dict[str, Any]]) -> dict[str, Account]:
     found = {}
     for user in users:
         object_id, name = _text(user, "id"), _text(user, "userPrincipalName")
-        if not object_id:
+        if not object_id or not name:
             continue
         enabled, changed = user.get("accountEnabled"), user.get("lastPasswordChangeDateTime")
         account = Account(

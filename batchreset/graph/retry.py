@@ -52,10 +52,10 @@ async def until_decided(attempt: Callable[[], Awaitable[T]]) -> T:
     first = await attempt()
     if not first.again:  # nearly always, and a retrying of tenacity's costs a tenth of a whole reset
         return first
-    tried = [first]
+    known = [first]
 
     async def further() -> T:
-        return tried.pop() if tried else await attempt()
+        return known.pop() if known else await attempt()
 
     retrying = AsyncRetrying(retry=retry_if_result(lambda tried: tried.again), wait=_full_jitter)
     return await retrying(further)

@@ -18,11 +18,12 @@ from yarl import URL
 
 from batchreset.errors import SettingsError
 from batchreset.policy.verdict import Answer, Lost, NotSent, Result
+from batchreset.settings import is_loopback
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
+    from types import SimpleNamespace, TracebackType
 
     from batchreset.auth.token import TokenSource
 
@@ -54,6 +55,13 @@ class Exchange:
         return self.result.headers.get("request-id") if isinstance(self.result, Answer) else None
 
 
+@dataclass(slots=True)
+class _Departure:
+    """Whether a request has begun to leave: the one thing that tells "not sent" from "lost"."""
+
+    has_begun: bool = False
+
+
 class GraphSession:
     """A session to one Graph root. Use as an async context manager; `connections` bounds the requests under way."""
 
@@ -67,7 +75,9 @@ class GraphSession:
         self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        secure = _trust() if self.root.startswith("https:") else True
+        secure = _trust() if self._base.scheme == "https" else True
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_departure)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
             timeout=aiohttp.ClientTimeout(
@@ -75,6 +85,7 @@ class GraphSession:
             ),
             headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
         )
         return self
 
@@ -84,13 +95,15 @@ class GraphSession:
         await self._http.close()
 
     def resolve(self, url: str) -> str | None:
-        """Make a Location or nextLink absolute; None where it leads to another scheme, host or port.
+        """Make a Location or nextLink absolute; None where it is no URL, or leads to another scheme, host or port.
 
         The token goes to the configured root and nowhere else.
         """
+        if not url.isascii() or not url.isprintable():
+            return None
         try:
             absolute = self._base.join(URL(url, encoded=True))
-            is_ours = absolute.origin() == self._base.origin() and absolute.user is None
+            is_ours = _origin(absolute) == _origin(self._base)
         except ValueError:
             return None
         return str(absolute) if is_ours else None
@@ -111,9 +124,8 @@ class GraphSession:
         query string routes to the right backend and a nextLink is opaque.
         """
         name = client_request_id or str(uuid.uuid4())
-        if path.startswith("/"):
-            url = f"{self.root}/v1.0{path}"
-        elif (url := self.resolve(path) or "") == "":
+        url = f"{self.root}/v1.0{path}" if path.startswith("/") else self.resolve(path)
+        if url is None:
             raise ValueError("a request to another host than Graph's")
         token = await self._tokens.token()
         sent = {**(headers or {}), "Authorization": f"Bearer {token.reveal()}", "client-request-id": name}
@@ -123,20 +135,30 @@ class GraphSession:
         return Exchange(method, url.removeprefix(self.root), name, result, clock() - start)
 
     async def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], max_body: int) -> Result:
+        departure = _Departure()
         try:
             async with self._http.request(
-                method, URL(url, encoded=True), json=body, headers=headers, proxy=self._proxy, allow_redirects=False
+                method,
+                URL(url, encoded=True),
+                json=body,
+                headers=headers,
+                proxy=self._proxy,
+                allow_redirects=False,
+                trace_request_ctx=departure,
             ) as response:
                 return await _read(response, max_body)
-        except (
-            aiohttp.ClientConnectorError,
-            aiohttp.ConnectionTimeoutError,
-            aiohttp.ClientHttpProxyError,
-            aiohttp.ClientConnectorDNSError,
-        ) as error:
-            return NotSent(_why(error))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Lost(_why(error))
+        except (aiohttp.ClientError, OSError) as error:
+            return Lost(_why(error)) if departure.has_begun else NotSent(_why(error))
+
+
+async def _note_departure(_http: aiohttp.ClientSession, context: SimpleNamespace, _headers: Any) -> None:
+    """Note that a request's first bytes are about to be written."""
+    context.trace_request_ctx.has_begun = True
+
+
+def _origin(url: URL) -> tuple[str | None, ...]:
+    """Say where a URL leads, and as whom."""
+    return url.scheme, url.host and url.host.lower(), str(url.port), url.user, url.password
 
 
 async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
@@ -149,14 +171,17 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
                 response.close()
                 return Answer(response.status, response.headers, readable=False)
         body = json.loads(received) if received.strip() else None
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError):
         return Answer(response.status, response.headers, readable=False)
     return Answer(response.status, response.headers, body)
 
 
 def _why(error: Exception) -> str:
-    """Name the error without what it carries: a message may quote a URL, never a header or a body."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """Name the error. Only what the operating system or a clock said is quoted: other texts may hold received bytes."""
+    told = str(error) if isinstance(error, OSError) else ""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        told = f"the proxy answered {error.status}"
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 def _trust() -> ssl.SSLContext:
@@ -172,9 +197,22 @@ def _trust() -> ssl.SSLContext:
 
 
 def _proxy_for(root: str) -> str | None:
-    """Say which proxy HTTPS_PROXY and NO_PROXY (or the system's settings) name for Graph; loopback goes direct."""
+    """Say which proxy HTTPS_PROXY and NO_PROXY (or the system's settings) name for Graph; loopback goes direct.
+
+    Raises `SettingsError` for a proxy that cannot be used; its URL may hold a password and is not quoted.
+    """
     parts = urlsplit(root)
     host = parts.hostname or ""
-    if host in {"localhost", "::1"} or host.startswith("127.") or urllib.request.proxy_bypass(host):
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        is_usable = URL(proxy).scheme in {"http", "https"} and bool(URL(proxy).host)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise SettingsError(f"{parts.scheme.upper()}_PROXY: give the proxy as http://HOST:PORT.")
+    return proxy

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchreset.policy.pace import Pacer
-from batchreset.policy.verdict import Throttled
+from batchreset.policy.verdict import Ambiguous, Throttled, Transient
 
 if TYPE_CHECKING:
     from batchreset.policy.verdict import Look, Verdict
@@ -31,11 +31,11 @@ class Turnstile:
             return self.pacer.sent(clock())
 
     def tell(self, verdict: Verdict | Look, stamp: int) -> None:
-        """Tell the pacer what became of a request."""
+        """Tell the pacer what became of a request. What never came through says nothing of the quota."""
         now = asyncio.get_running_loop().time()
         if isinstance(verdict, Throttled):
             self.pacer.throttled(now, verdict.retry_after, stamp)
-        else:
+        elif not isinstance(verdict, (Transient, Ambiguous)):
             self.pacer.accepted(now)
 
 

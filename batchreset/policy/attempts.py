@@ -12,8 +12,9 @@ MOST_TRANSIENT = 6
 #: How often a row is sent while nobody knows whether an earlier send was applied.
 MOST_DOUBTFUL = 3
 #: Backoff in seconds, before jitter: doubles from the first to the last.
-FIRST_BACKOFF = 0.5
+FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
+_MOST_DOUBLINGS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,5 @@ def _given_up(tally: Tally, reason: Reason, why: str) -> Next:
 
 
 def backoff(tried: int) -> float:
-    """Say how many seconds to wait at the most before the next try, after `tried` of them."""
-    return min(FIRST_BACKOFF * 2.0**tried, LONGEST_BACKOFF)
+    """Say how many seconds to wait at the most before the next try, after `tried` of them (1 or more)."""
+    return min(FIRST_BACKOFF * 2.0 ** min(tried - 1, _MOST_DOUBLINGS), LONGEST_BACKOFF)

@@ -5,34 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-#: Without --max-failures: this share of the rows ended, once at least so many have failed.
-_DEFAULT_SHARE, _DEFAULT_LEAST = 0.20, 10
+#: Without --max-failures: so many of a hundred rows ended, once at least so many have failed.
+_DEFAULT_PERCENT, _DEFAULT_LEAST = 20.0, 10
 #: So many failures in a row for one reason are no accident.
 _IN_A_ROW = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many failures are too many: above `count`, or above `share` of the ended rows once `least` have failed."""
+    """How many failures are too many: above `count`, or above `percent` of the ended rows once `least` have failed."""
 
     count: int | None = None
-    share: float | None = None
+    percent: float | None = None
     least: int = 0
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """Read `25` or `5%`; None is the default."""
         if text is None:
-            return cls(share=_DEFAULT_SHARE, least=_DEFAULT_LEAST)
+            return cls(percent=_DEFAULT_PERCENT, least=_DEFAULT_LEAST)
         if text.endswith("%"):
-            return cls(share=float(text[:-1]) / 100)
+            return cls(percent=float(text[:-1]))
         return cls(count=int(text))
 
     def is_exceeded(self, failed: int, ended: int) -> bool:
         """Say whether so many failures of so many ended rows are too many."""
         if self.count is not None:
             return failed > self.count
-        return self.share is not None and failed >= self.least and failed > self.share * ended
+        return self.percent is not None and failed >= self.least and 100 * failed > self.percent * ended
 
 
 class Breaker:

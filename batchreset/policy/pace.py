@@ -6,13 +6,16 @@ cohorts fit into the bucket that Graph fills for a tenant at rest; the first 429
 
 from __future__ import annotations
 
+import math
+
 #: After a refusal: a little under what was just measured, so that the bucket can fill.
 _CAUTION = 0.9
 #: Growth of the pace in a second, while nothing is refused.
 _GROWTH = 0.02
-#: A refusal without Retry-After closes the gate this long, doubling with each refusal in a row.
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
-_SLOWEST = 0.05
+#: A refusal without Retry-After closes the gate this long, doubling with each burst of refusals in a row.
+_FIRST_WAIT, _LONGEST_WAIT, _MOST_DOUBLINGS = 1.0, 60.0, 6
+#: Writes a second: what to begin with where the first refusal came before anything could be measured, and the least.
+_FIRST_GUESS, _SLOWEST = 1.0, 0.05
 
 
 class Pacer:
@@ -29,7 +32,7 @@ class Pacer:
         self._accepted = 0
         self._since: float | None = None
         self._grown_at = 0.0
-        self._unexplained = 0
+        self._bursts = 0
 
     def __repr__(self) -> str:
         return f"<Pacer rate={self._rate} epoch={self._epoch} gate={self._gate:.3f} refused={self.throttled_count}>"
@@ -54,7 +57,7 @@ class Pacer:
     def accepted(self, now: float) -> None:
         """Note an answer that was no 429."""
         self._accepted += 1
-        self._unexplained = 0
+        self._bursts = 0
         if self._rate is not None and now > self._grown_at:
             self._pace(self._rate * (1 + _GROWTH * min(now - self._grown_at, 1.0)))
             self._grown_at = now
@@ -62,18 +65,26 @@ class Pacer:
     def throttled(self, now: float, retry_after: float | None, stamp: int) -> None:
         """Note a 429: close the gate, and slow down once for the burst it belongs to."""
         self.throttled_count += 1
+        is_first_of_burst = stamp == self._epoch
+        self._bursts += is_first_of_burst
         if retry_after is None:
-            retry_after = min(_FIRST_WAIT * 2.0**self._unexplained, _LONGEST_WAIT)
+            doublings = min(max(self._bursts - 1, 0), _MOST_DOUBLINGS)
+            retry_after = min(_FIRST_WAIT * 2.0**doublings, _LONGEST_WAIT)
         self._gate = max(self._gate, now + retry_after)
-        if stamp != self._epoch:
-            return
-        self._epoch += 1
-        self._unexplained += 1
+        if is_first_of_burst:
+            self._epoch += 1
+            self._slow_down(now)
+
+    def _slow_down(self, now: float) -> None:
+        """Take the pace that was measured since the last burst, but never less than half of the present one.
+
+        A single refusal may come before anything was accepted; it must not bring the run to a crawl.
+        """
         elapsed = self._gate - (self._since if self._since is not None else now)
-        measured = self._accepted / elapsed if elapsed > 0 else _SLOWEST
-        self._pace(_CAUTION * (min(measured, self._rate) if self._rate is not None else measured))
+        measured = self._accepted / elapsed if elapsed > 0 else 0.0
+        least, most = (_FIRST_GUESS, math.inf) if self._rate is None else (self._rate / 2, self._rate)
+        self._pace(_CAUTION * min(max(measured, least), most))
         self._accepted, self._since, self._grown_at = 0, self._gate, self._gate
-        self._slot = self._gate
 
     def _pace(self, rate: float) -> None:
         rate = max(rate, _SLOWEST)

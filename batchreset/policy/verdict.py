@@ -23,8 +23,8 @@ LONGEST_RETRY_AFTER = 3600.0
 #: Right after the POST the operation may not be visible on every replica yet; a 404 means "ask again" this long.
 NOT_VISIBLE_YET = 60.0
 
-_CONCURRENCY_CODES = frozenset({"directory_concurrencyviolation"})
-_AMBIGUOUS_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, 500, 502, 504})
+#: Two writes to one object at once: nothing was applied. Source: Microsoft's "Microsoft Graph error responses".
+_CONCURRENCY = "directory_concurrencyviolation"
 _SUCCEEDED = frozenset({"succeeded", "completed"})
 _SHOWN_MESSAGE = 300
 
@@ -108,7 +108,10 @@ Verdict: TypeAlias = Accepted | Throttled | Transient | Ambiguous | Refused | Si
 
 
 def judge(result: Result, now: datetime) -> Verdict:
-    """Say what the answer to a write means. `now` is wall-clock UTC, for a Retry-After that is a date."""
+    """Say what the answer to a write means. `now` is wall-clock UTC, for a Retry-After that is a date.
+
+    Any 2xx is accepted, unless it neither can be read nor names an operation: something on the way may have written it.
+    """
     if isinstance(result, NotSent):
         return Transient(result.why)
     if isinstance(result, Lost):
@@ -116,14 +119,15 @@ def judge(result: Result, now: datetime) -> Verdict:
     wait = retry_after(result.headers.get("Retry-After"), now)
     status, why = result.status, describe(result)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Accepted(result.headers.get("Location"), wait)
+        location = result.headers.get("Location")
+        return Accepted(location, wait) if result.readable or location else Ambiguous(f"{why}, with an unreadable body")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(wait)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE or error_code(result) in _CONCURRENCY_CODES:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE or error_code(result) == _CONCURRENCY:
         return Transient(why, wait)
     if status == HTTPStatus.UNAUTHORIZED:
         return SignedOut(why)
-    if status in _AMBIGUOUS_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(why)
     return Refused(_reason(result), why)
 
@@ -213,7 +217,7 @@ def retry_after(text: str | None, now: datetime) -> float | None:
     except ValueError:
         try:
             wait = (parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError):  # no date either, or one without a zone
+        except (ValueError, TypeError, OverflowError):  # no date either, one without a zone, or one out of this world
             return None
     if not math.isfinite(wait):
         return None

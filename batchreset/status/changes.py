@@ -41,7 +41,8 @@ _UPDATE_CANDIDATE = (
     .where(candidates.c.id == bindparam("candidate"))
     .values(fate=bindparam("fate"), sealed=func.coalesce(bindparam("sealed"), candidates.c.sealed))
 )
-_UPDATE_RESET = (
+#: The move of a row; it applies only to a row in the state that the move begins in.
+MOVE = (
     update(resets)
     .where(resets.c.id == bindparam("reset"), resets.c.state == bindparam("moved_from"))
     .values(
@@ -62,15 +63,15 @@ ORDER: tuple[Insert | Update, ...] = (
     _UPDATE_SEND,
     _UPDATE_OPERATION,
     _UPDATE_CANDIDATE,
-    _UPDATE_RESET,
+    MOVE,
     _INSERT_EVENT,
 )
 
 
 class Change(NamedTuple):
-    """One statement, as its place in `ORDER`, and its values."""
+    """One statement of `ORDER`, and its values."""
 
-    statement: int
+    statement: Insert | Update
     values: dict[str, Any]
 
 
@@ -91,10 +92,15 @@ class Ending:
 _NOTHING = Ending()
 
 
+def refuse_illegal(source: State, target: State) -> None:
+    """Raise `IllegalMoveError` for a move that `MOVES` does not name."""
+    if target not in MOVES[source]:
+        raise IllegalMoveError(f"a row does not go from {source} to {target}")
+
+
 def moved(reset_id: int, source: State, target: State, ending: Ending = _NOTHING) -> Change:
     """Move a row. Raises `IllegalMoveError` for a move that `MOVES` does not name."""
-    if target not in MOVES[source]:
-        raise IllegalMoveError(f"reset {reset_id}: {source} -> {target}")
+    refuse_illegal(source, target)
     values = {
         "reset": reset_id,
         "moved_from": source.value,
@@ -105,18 +111,18 @@ def moved(reset_id: int, source: State, target: State, ending: Ending = _NOTHING
         "finished_at": timestamp() if target in ENDED else None,
         "verified_at": ending.verified_at,
     }
-    return Change(ORDER.index(_UPDATE_RESET), values)
+    return Change(MOVE, values)
 
 
 def candidate_made(candidate_id: int, reset_id: int, sealed: bytes | None, fate: Fate) -> Change:
     """Record a password to be tried, sealed; None where the service is to make it."""
     values = {"id": candidate_id, "reset_id": reset_id, "sealed": sealed, "fate": fate, "made_at": timestamp()}
-    return Change(ORDER.index(_INSERT_CANDIDATE), values)
+    return Change(_INSERT_CANDIDATE, values)
 
 
 def candidate_fate(candidate_id: int, fate: Fate, sealed: bytes | None = None) -> Change:
     """Record what became of a candidate; `sealed` is given when the service has just told the password it made."""
-    return Change(ORDER.index(_UPDATE_CANDIDATE), {"candidate": candidate_id, "fate": fate, "sealed": sealed})
+    return Change(_UPDATE_CANDIDATE, {"candidate": candidate_id, "fate": fate, "sealed": sealed})
 
 
 def intended(client_request_id: str, reset_id: int, candidate_id: int) -> Change:
@@ -128,7 +134,7 @@ def intended(client_request_id: str, reset_id: int, candidate_id: int) -> Change
         "candidate_id": candidate_id,
         "intent_at": timestamp(),
     }
-    return Change(ORDER.index(_INSERT_SEND), values)
+    return Change(_INSERT_SEND, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ def answered(client_request_id: str, answer: Answered) -> Change:
         "verdict": answer.verdict,
         "operation_url": answer.operation_url,
     }
-    return Change(ORDER.index(_UPDATE_SEND), values)
+    return Change(_UPDATE_SEND, values)
 
 
 def operation_seen(client_request_id: str, polls: int, status: str | None, *, ended: bool) -> Change:
@@ -162,7 +168,7 @@ def operation_seen(client_request_id: str, polls: int, status: str | None, *, en
         "operation_status": status,
         "operation_ended_at": timestamp() if ended else None,
     }
-    return Change(ORDER.index(_UPDATE_OPERATION), values)
+    return Change(_UPDATE_OPERATION, values)
 
 
 def logged(event: str, *, reset_id: int | None = None, **fields: Any) -> Change:
@@ -185,4 +191,4 @@ def _event(event: str, route: str | None, status: int | None, reset_id: int | No
         "reset_id": reset_id,
         "fields": json.dumps(told, ensure_ascii=False),
     }
-    return Change(ORDER.index(_INSERT_EVENT), values)
+    return Change(_INSERT_EVENT, values)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, inspect, select
+from sqlalchemy import URL, create_engine, event, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from batchreset.errors import RunNotFoundError, SettingsError, StatusTableError
@@ -12,6 +13,7 @@ from batchreset.status import schema
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -20,7 +22,7 @@ FILE_NAME = "status.sqlite"
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 30})
 
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         cursor = connection.cursor()
@@ -42,10 +44,11 @@ def _engine(path: Path) -> Engine:
 def create(folder: Path) -> Engine:
     """Make the status table in `folder`. Raises `SettingsError` where the folder cannot hold one."""
     path = folder / FILE_NAME
+    engine = _engine(path)
     try:
         path.touch(mode=0o600)
-        engine = _engine(path)
-        schema.metadata.create_all(engine)
+        with _disposed_on_error(engine):
+            schema.metadata.create_all(engine)
     except (OSError, DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
         raise SettingsError(
@@ -63,13 +66,26 @@ def connect(folder: Path) -> Engine:
     if not path.is_file():
         raise RunNotFoundError(f"{folder}: no run here ({FILE_NAME} is missing); `batchreset runs` lists them.")
     engine = _engine(path)
-    try:
-        if not inspect(engine).has_table(schema.run.name):
-            raise StatusTableError(f"{path}: this is not a status table of batchreset.")
-        with engine.connect() as connection:
-            version = connection.execute(select(schema.run.c.schema_version)).scalar_one()
-    except DatabaseError as error:
-        raise StatusTableError(f"{path}: the status table cannot be read ({error.orig}).") from error
-    if version != schema.SCHEMA_VERSION:
-        raise StatusTableError(f"{path}: written by another version of batchreset (schema {version}); use that one.")
+    with _disposed_on_error(engine):
+        try:
+            if not inspect(engine).has_table(schema.run.name):
+                raise StatusTableError(f"{path}: this is not a status table of batchreset.")
+            with engine.connect() as connection:
+                version = connection.execute(select(schema.run.c.schema_version)).scalar()
+        except DatabaseError as error:
+            raise StatusTableError(f"{path}: the status table cannot be read ({error.orig}).") from error
+        if version != schema.SCHEMA_VERSION:
+            raise StatusTableError(
+                f"{path}: written by another version of batchreset (schema {version}); use that one."
+            )
     return engine
+
+
+@contextmanager
+def _disposed_on_error(engine: Engine) -> Iterator[None]:
+    """Close the file again where it turns out not to be usable: Windows does not delete or move open ones."""
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import String, bindparam, cast, func, insert, select, update
 
 from batchreset.model import Account, Fate, Kind, Reason, State
+from batchreset.status.changes import refuse_illegal
 from batchreset.status.schema import candidates, resets, sends
 
 if TYPE_CHECKING:
@@ -74,24 +75,23 @@ def excluded_by_reason(engine: Engine) -> dict[Reason, int]:
 
 
 def exclude_repeats(engine: Engine, *, by_object_id: bool) -> None:
-    """Exclude each ready row whose account stands earlier in the cohort: the first one is reset."""
-    column = resets.c.object_id if by_object_id else resets.c.key
-    firsts = select(func.min(resets.c.id).label("id"), column.label("name")).group_by(column)
-    firsts = firsts.where(column.is_not(None)) if by_object_id else firsts.where(column != "")
-    first = firsts.subquery()
+    """Exclude each ready row whose account stands earlier in the cohort: the first one is reset.
+
+    A row that is left out anyway (for want of a password, say) does not count as an earlier one.
+    """
+    name = resets.c.object_id.name if by_object_id else resets.c.key.name
     earlier = resets.alias("earlier")
-    original = (
+    first = (
         select(earlier.c.source + " row " + cast(earlier.c.row, String))
-        .select_from(earlier)
-        .join(first, earlier.c.id == first.c.id)
-        .where(first.c.name == column)
+        .where(earlier.c[name] == resets.c[name], earlier.c.id < resets.c.id, earlier.c.state != State.EXCLUDED)
+        .order_by(earlier.c.id)
+        .limit(1)
+        .correlate(resets)
     )
     statement = (
         update(resets)
-        .where(resets.c.state == State.READY, column.in_(select(first.c.name)), resets.c.id.not_in(select(first.c.id)))
-        .values(
-            state=State.EXCLUDED, reason=Reason.DUPLICATE, detail="the same account as " + original.scalar_subquery()
-        )
+        .where(resets.c.state == State.READY, resets.c[name] != "", first.exists())
+        .values(state=State.EXCLUDED, reason=Reason.DUPLICATE, detail="the same account as " + first.scalar_subquery())
     )
     with engine.begin() as connection:
         connection.execute(statement)
@@ -144,7 +144,8 @@ def screened(engine: Engine, found: Iterable[tuple[int, Account | None, Reason |
 
 
 def move_all(engine: Engine, source: State, target: State) -> int:
-    """Move every row of one state to another, and say how many there were."""
+    """Move every row of one state to another, and say how many there were. Raises `IllegalMoveError`."""
+    refuse_illegal(source, target)
     statement = update(resets).where(resets.c.state == source).values(state=target, finished_at=None)
     with engine.begin() as connection:
         return connection.execute(statement).rowcount

@@ -12,11 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from batchreset.errors import StatusTableError
-from batchreset.model import State
-from batchreset.status.changes import ORDER, Change, IllegalMoveError, moved
+from batchreset.status.changes import MOVE, ORDER, Change, IllegalMoveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +28,6 @@ _RETRY_EVERY = 0.5
 _LAST_CHANCE = 10.0
 #: How long a commit waits for others to share it. Next to a request it is nothing, and it saves most of the syncs.
 _GATHER = 0.002
-_MOVE = moved(0, State.READY, State.SENDING).statement
 
 
 class _Item(NamedTuple):
@@ -67,7 +65,10 @@ class Writer:
             raise self._fault from error
 
     def put(self, *changes: Change) -> None:
-        """Queue changes that belong together; they are on disk together or not at all."""
+        """Queue changes that belong together; they are on disk together or not at all.
+
+        Raises `StatusTableError` where nothing can be written any more.
+        """
         self._refuse_if_stopped()
         self._queue.put(_Item(changes, None))
 
@@ -79,7 +80,7 @@ class Writer:
         await done
 
     def _refuse_if_stopped(self) -> None:
-        if self._fault is not None:
+        if self._fault is not None or self._closing.is_set():
             raise StatusTableError
 
     def _work(self) -> None:
@@ -120,6 +121,8 @@ class Writer:
             try:
                 with self._engine.begin() as connection:
                     _apply(connection, items)
+            except IntegrityError:  # a fault of ours, which time does not mend
+                raise
             except DatabaseError as error:
                 why = f"the status table cannot be written ({error.orig})"
                 self._on_broken(why)
@@ -140,16 +143,16 @@ class Writer:
 
 
 def _apply(connection: Connection, items: Sequence[_Item]) -> None:
-    rows: list[list[dict[str, object]]] = [[] for _ in ORDER]
+    rows: dict[object, list[dict[str, object]]] = {statement: [] for statement in ORDER}
     for item in items:
         for change in item.changes:
             rows[change.statement].append(change.values)
-    for place, statement in enumerate(ORDER):
-        if not rows[place]:
+    for statement in ORDER:
+        if not (values := rows[statement]):
             continue
-        result = connection.execute(statement, rows[place])
-        if place == _MOVE and result.rowcount != len(rows[place]):
-            raise IllegalMoveError(f"{len(rows[place])} moves, {result.rowcount} of them from the state the row is in")
+        result = connection.execute(statement, values)
+        if statement is MOVE and result.rowcount != len(values):
+            raise IllegalMoveError(f"{len(values)} moves, {result.rowcount} of them from the state the row is in")
 
 
 def _settle(items: Sequence[_Item], *, is_written: bool) -> None:

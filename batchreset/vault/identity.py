@@ -24,7 +24,7 @@ def load() -> x25519.Identity | None:
     """Read the identity; None where there is none. Raises `SettingsError` when the file holds something else."""
     place = path()
     try:
-        lines = place.read_text(encoding="utf-8").splitlines()
+        lines = place.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -67,15 +67,19 @@ class RunKey:
 
     @classmethod
     def load(cls, folder: Path, identity: x25519.Identity | None) -> Self | None:
-        """Open the run's key with the user's identity; None when that identity is no recipient of it."""
+        """Open the run's key with the user's identity; None when there is no key, or the identity does not open it.
+
+        Raises `KeyMissingError` where the file cannot be read.
+        """
         path = folder / KEY_FILE
-        if identity is None or not path.is_file():
+        if identity is None or not path.exists():
             return None
         try:
-            text = pyrage.decrypt(path.read_bytes(), [identity]).decode()
+            return cls(x25519.Identity.from_str(pyrage.decrypt(path.read_bytes(), [identity]).decode()))
         except pyrage.DecryptError:
             return None
-        return cls(x25519.Identity.from_str(text))
+        except OSError as error:
+            raise KeyMissingError(f"{path}: the run's key cannot be read ({error.strerror}).") from error
 
 
 def read_recipient(text: str) -> x25519.Recipient:
@@ -83,7 +87,8 @@ def read_recipient(text: str) -> x25519.Recipient:
     try:
         return x25519.Recipient.from_str(text.strip())
     except pyrage.RecipientError as error:
-        raise UsageError(f"--recipient {text}: this is no age public key (age1...).") from error
+        # Somebody may have given the private key: its beginning is enough to find it by.
+        raise UsageError(f"--recipient {text.strip()[:16]}: this is no age public key (age1...).") from error
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -78,7 +78,9 @@ async def ours(url: str, token: str, resets: int, folder: Path) -> Figure:
     tokens = GivenToken(Secret(token))
     plan = await make(Inputs([str(cohort)], tokens), settings)
     marks: list[float] = []
-    summary = await carry_out(plan.folder, settings, Means(tokens, plan.key, lambda _: marks.append(time.process_time())))
+    summary = await carry_out(
+        plan.folder, settings, Means(tokens, plan.key, lambda _: marks.append(time.process_time()))
+    )
     assert summary.counts["succeeded"] == resets, summary.counts
     return Figure("batchreset", resets, summary.seconds, marks[-1] - marks[0])
 

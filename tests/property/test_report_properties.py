@@ -138,8 +138,11 @@ def test_no_text_becomes_markup(text: str) -> None:
             justification=word,
             unchecked=[word],
             tenant={"id": "1", "name": word},
-            operator={"user": word},
-            sources=[{"name": word, "sha256": word, "records": 2, "column": word}, {"name": word, "sha256": word, "records": 0, "column": word}],
+            operator={"object_id": "2", "user": word},
+            sources=[
+                {"name": word, "sha256": word, "records": 2, "column": word},
+                {"name": word, "sha256": word, "records": 0, "column": word},
+            ],
         )
         return Tags(folded.html()).found
 

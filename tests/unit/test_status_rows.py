@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select
+
+from batchreset.errors import RunNotFoundError, SettingsError, StatusTableError
+from batchreset.model import Account, Fate, Kind, Reason, State
+from batchreset.status import database, record, rows
+from batchreset.status.changes import IllegalMoveError
+from batchreset.status.database import FILE_NAME
+from batchreset.status.schema import candidates, resets, sends
+from tests.support.runs import make_run, put, send
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+READY: dict[str, Any] = {"state": State.READY}
+ANA = Account(
+    "id-1", "ana@contoso.example", "Ana", Kind.SYNCHRONISED, enabled=False, password_changed_at="2025-01-01T00:00:00Z"
+)
+
+
+def table(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(resets).order_by(resets.c.id)))
+
+
+def named(*identifiers: str, **facts: Any) -> list[dict[str, Any]]:
+    return [READY | {"identifier": identifier} | facts for identifier in identifiers]
+
+
+def test_the_same_key_twice_is_a_duplicate(tmp_path: Path) -> None:
+    """The first is reset, each later one names it; rows without a key repeat nobody."""
+    lines = [
+        *named("ana@contoso.example", "ben@contoso.example", "ANA@contoso.example", "Ana@contoso.example"),
+        *named("", ""),
+    ]
+    engine = make_run(tmp_path, lines)
+    rows.exclude_repeats(engine, by_object_id=False)
+    assert [(row.state, row.reason) for row in table(engine)] == [
+        ("ready", None),
+        ("ready", None),
+        ("excluded", "duplicate"),
+        ("excluded", "duplicate"),
+        ("ready", None),
+        ("ready", None),
+    ]
+    assert {row.detail for row in table(engine) if row.reason} == {"the same account as cohort.csv row 2"}
+    engine.dispose()
+
+
+def test_the_same_account_by_another_name_is_a_duplicate(tmp_path: Path) -> None:
+    """By object id, once the directory has told it; accounts it does not know repeat nobody."""
+    engine = make_run(tmp_path, [READY | {"object_id": found} for found in ("id-1", None, "id-2", None, "id-1")])
+    rows.exclude_repeats(engine, by_object_id=True)
+    assert [row.state for row in table(engine)] == ["ready"] * 4 + ["excluded"]
+    rows.exclude_repeats(engine, by_object_id=True)
+    assert rows.excluded_by_reason(engine) == {Reason.DUPLICATE: 1}
+    engine.dispose()
+
+
+def test_a_row_that_is_left_out_is_nobodys_first(tmp_path: Path) -> None:
+    """Where the first one has no password, the second one is reset; where the first is done already, it is not."""
+    ana, ben = "ana@contoso.example", "ben@contoso.example"
+    missing = {"identifier": ana, "state": State.EXCLUDED, "reason": Reason.PASSWORD_MISSING}
+    done = {"identifier": ben, "state": State.SUCCEEDED}
+    engine = make_run(tmp_path, [missing, *named(ana, ana), done, *named(ben)])
+    rows.exclude_repeats(engine, by_object_id=False)
+    assert [row.reason for row in table(engine)] == ["password_missing", None, "duplicate", None, "duplicate"]
+    engine.dispose()
+
+
+def test_ready_rows_come_in_chunks(tmp_path: Path) -> None:
+    """In input order, each once, also where rows are excluded in between."""
+    engine = make_run(tmp_path, [READY] * 5 + [{"state": State.FAILED}] + [READY] * 2)
+    chunks = []
+    for chunk in rows.unscreened(engine, 3):
+        chunks.append([number for number, _ in chunk])
+        rows.screened(engine, [(number, None, Reason.NOT_FOUND) for number, _ in chunk])
+    assert chunks == [[1, 2, 3], [4, 5, 7], [8]]
+    assert rows.counts(engine) == dict.fromkeys(State, 0) | {State.EXCLUDED: 7, State.FAILED: 1}
+    engine.dispose()
+
+
+def test_what_the_directory_said_is_kept(tmp_path: Path) -> None:
+    """With the row it was said of, also where the row is left out; only ready rows are left out."""
+    engine = make_run(tmp_path, [READY, READY, READY, {"state": State.ACCEPTED}])
+    rows.screened(
+        engine,
+        [(1, ANA, None), (2, ANA, Reason.PRIVILEGED), (3, None, Reason.NOT_FOUND), (4, ANA, Reason.PROTECTED)],
+    )
+    rows.screened(engine, [])
+    first, second, third, fourth = table(engine)
+    for row in (first, second, fourth):
+        assert (row.object_id, row.user, row.display_name, row.kind) == (
+            "id-1",
+            "ana@contoso.example",
+            "Ana",
+            "synchronised",
+        )
+        assert (row.enabled_before, row.password_changed_before) == (0, "2025-01-01T00:00:00Z")
+    assert third.object_id is None
+    assert [row.state for row in (first, second, third, fourth)] == ["ready", "excluded", "excluded", "accepted"]
+    assert [row.reason for row in (first, second, third, fourth)] == [None, "privileged", "not_found", None]
+    engine.dispose()
+
+
+def test_all_rows_of_a_state_move_at_once(tmp_path: Path) -> None:
+    """As a start does it with what a crash left behind; a move the model does not name is refused here too."""
+    engine = make_run(tmp_path, [{"state": State.SENDING}] * 3 + [READY])
+    assert rows.move_all(engine, State.SENDING, State.DOUBTFUL) == 3
+    assert rows.move_all(engine, State.SENDING, State.DOUBTFUL) == 0
+    assert rows.counts(engine)[State.DOUBTFUL] == 3
+    with pytest.raises(IllegalMoveError):
+        rows.move_all(engine, State.READY, State.SUCCEEDED)
+    assert rows.counts(engine)[State.READY] == 1
+    engine.dispose()
+
+
+def test_a_row_is_taken_up_with_its_whole_past(tmp_path: Path) -> None:
+    """Its latest candidate, how many may be in force, how many sends are in doubt, and its latest operation."""
+    known = {
+        "object_id": "id",
+        "user": "u",
+        "kind": Kind.CLOUD,
+        "state": State.DOUBTFUL,
+        "password_changed_before": "t",
+    }
+    engine = make_run(tmp_path, [known, known | {"kind": Kind.SYNCHRONISED}, known | {"state": State.READY}])
+    tried = ((1, Fate.POSSIBLE), (1, Fate.REPLACED), (1, Fate.POSSIBLE), (2, Fate.IN_FORCE))
+    rows_of = [
+        {"id": number, "reset_id": reset, "sealed": b"%d" % number, "fate": fate, "made_at": "now"}
+        for number, (reset, fate) in enumerate(tried, start=1)
+    ]
+    put(engine, candidates, rows_of)
+    verdicts = ("throttled", "ambiguous", "transient", "accepted", "accepted", None, "unsent")
+    put(
+        engine,
+        sends,
+        [
+            send(1, number, verdict=verdict, operation_url=f"operation/{number}", polls=number)
+            for number, verdict in enumerate(verdicts, start=1)
+        ],
+    )
+    first, second = rows.work(engine, State.DOUBTFUL)
+    assert (first.id, first.object_id, first.user, first.kind, first.state) == (
+        1,
+        "id",
+        "u",
+        Kind.CLOUD,
+        State.DOUBTFUL,
+    )
+    assert (first.candidate_id, first.sealed, first.fate, first.candidates) == (3, b"3", Fate.POSSIBLE, 2)
+    # One ambiguous, and one whose answer never came to disk; what was never sent is in no doubt.
+    assert first.doubts == 2
+    assert (first.operation_url, first.polls, first.accepted_at) == ("operation/5", 5, "2026-11-21T12:00:05.500Z")
+    assert first.password_changed_before == "t"
+    assert (second.candidate_id, second.fate, second.candidates, second.doubts) == (4, Fate.IN_FORCE, 0, 0)
+    assert (second.send, second.operation_url, second.polls, second.accepted_at) == (None, None, 0, None)
+    (third,) = rows.work(engine, State.READY)
+    assert (third.candidate_id, third.sealed, third.fate, third.candidates, third.doubts) == (None, None, None, 0, 0)
+    assert rows.next_candidate_id(engine) == 5
+    engine.dispose()
+
+
+def test_work_is_handed_out_in_pieces(tmp_path: Path) -> None:
+    """In input order, after a given row, up to a limit."""
+    known = READY | {"object_id": "id", "user": "u", "kind": Kind.CLOUD}
+    engine = make_run(tmp_path, [known] * 5)
+    assert [work.id for work in rows.work(engine, State.READY, limit=2)] == [1, 2]
+    assert [work.id for work in rows.work(engine, State.READY, after=2, limit=2)] == [3, 4]
+    assert [work.id for work in rows.work(engine, State.READY, after=4)] == [5]
+    assert rows.next_candidate_id(engine) == 1
+    engine.dispose()
+
+
+def test_a_table_opens_wherever_its_folder_is(tmp_path: Path) -> None:
+    """Signs that mean something in a URL are letters of a path."""
+    place = tmp_path / ("50% #1" if os.name == "nt" else "what? 50% #1")
+    make_run(place, [READY]).dispose()
+    assert (place / FILE_NAME).is_file()
+    engine = database.connect(place)
+    assert rows.counts(engine)[State.READY] == 1
+    assert record.load(engine).run_id
+    engine.dispose()
+
+
+def test_every_commit_is_on_disk_before_it_counts(tmp_path: Path) -> None:
+    """WAL, synchronous FULL and foreign keys, on every connection."""
+    engine = make_run(tmp_path, [READY])
+    for _ in range(2):
+        with engine.connect() as one, engine.connect() as other:
+            for connection in (one, other):
+                pragmas = ("journal_mode", "synchronous", "foreign_keys")
+                found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+                assert found == ["wal", 2, 1]
+    engine.dispose()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights elsewhere")
+def test_the_table_is_its_owners_only(tmp_path: Path) -> None:
+    """The table and SQLite's own files beside it."""
+    engine = make_run(tmp_path, [READY])
+    with engine.begin() as connection:
+        connection.execute(resets.update().values(reason=None))
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    engine.dispose()
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    """A missing table, another database, another version, no database: one sentence each, and no file left open."""
+    with pytest.raises(RunNotFoundError, match=FILE_NAME):
+        database.connect(tmp_path)
+    sqlite3.connect(tmp_path / FILE_NAME).close()
+    (tmp_path / FILE_NAME).touch()
+    with pytest.raises(StatusTableError, match="not a status table"):
+        database.connect(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
+    with pytest.raises(StatusTableError, match="cannot be read"):
+        database.connect(tmp_path)
+    newer = tmp_path / "newer"
+    make_run(newer, [READY], schema_version=99).dispose()
+    with pytest.raises(StatusTableError, match="schema 99"):
+        database.connect(newer)
+
+
+def test_a_folder_that_cannot_hold_a_table_is_refused(tmp_path: Path) -> None:
+    """Before anything else is done with it."""
+    with pytest.raises(SettingsError, match="--out"):
+        database.create(tmp_path / "missing")
