@@ -31,11 +31,11 @@ async def plan(cohort: str | Path | Sequence[str | Path], settings: Settings) ->
 
     Raises a `RefusedError` when the cohort, the sign-in or the directory does not allow a plan.
     """
-    from batchreset.auth.token import from_environment  # noqa: PLC0415  importing the package stays cheap
+    from batchreset.auth.token import EnvironmentToken  # noqa: PLC0415  importing the package stays cheap
     from batchreset.engine.plan import Inputs, make  # noqa: PLC0415
 
     paths = [cohort] if isinstance(cohort, str) or not hasattr(cohort, "__iter__") else cohort
-    return await make(Inputs(cohort=[str(path) for path in paths], tokens=from_environment()), settings)
+    return await make(Inputs(cohort=[str(path) for path in paths], tokens=EnvironmentToken()), settings)
 
 
 async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], None] = lambda _: None) -> Result:
@@ -43,9 +43,9 @@ async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], Non
 
     Raises `LockedError` when another process works on the run, `StatusTableError` when the disk did not take all.
     """
-    from batchreset.auth.token import from_environment  # noqa: PLC0415
+    from batchreset.auth.token import EnvironmentToken  # noqa: PLC0415
     from batchreset.engine.result import Result  # noqa: PLC0415
     from batchreset.engine.runner import Means, carry_out  # noqa: PLC0415
 
-    summary = await carry_out(plan.folder, settings, Means(from_environment(), plan.key, progress))
+    summary = await carry_out(plan.folder, settings, Means(EnvironmentToken(), plan.key, progress))
     return Result(plan.folder, summary)

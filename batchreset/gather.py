@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "BATCHRESET_"
 _TYPES = get_type_hints(Settings)
+#: Lists are named in the plural in the config file.
+_IN_FILE: Mapping[str, str] = MappingProxyType({"protected": "protect", "recipients": "recipient"})
 _WANTED: Mapping[Any, str] = MappingProxyType({int: "a whole number", float: "a number"})
 
 
@@ -109,10 +111,11 @@ def _read_config(named: Path | None) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: the config file cannot be read ({error}).") from error
     allowed = {item.name for item in fields(Settings) if not item.metadata["flag_only"]}
+    found = {_IN_FILE.get(name, name.replace("-", "_")): value for name, value in found.items()}
     for name in found:
-        if name.replace("-", "_") not in allowed:
+        if name not in allowed:
             raise SettingsError(f"{path}: {name} is no setting, or one that only a flag may set.")
-    return {name.replace("-", "_"): value for name, value in found.items()}
+    return found
 
 
 def _value(item: Field[Any], given: Any, where: str) -> Any:

@@ -30,8 +30,24 @@ class GivenToken:
         return self._token
 
 
-def from_environment() -> TokenSource:
-    """Take the token from `BATCHRESET_ACCESS_TOKEN`. Raises `SignInError` where there is none."""
+class EnvironmentToken:
+    """The token in `BATCHRESET_ACCESS_TOKEN`, looked for when the first request needs it.
+
+    So whoever has no token yet is told first what is wrong with the cohort. Raises `SignInError` where there is none.
+    """
+
+    def __init__(self) -> None:
+        """Look for nothing yet."""
+        self._token: Secret | None = None
+
+    async def token(self) -> Secret:
+        """Return the token."""
+        if self._token is None:
+            self._token = _from_environment()
+        return self._token
+
+
+def _from_environment() -> Secret:
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
         raise SignInError(
@@ -40,4 +56,4 @@ def from_environment() -> TokenSource:
         )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SignInError(f"{VARIABLE} holds no bearer token: it has spaces or foreign characters.")
-    return GivenToken(Secret(text))
+    return Secret(text)

@@ -57,18 +57,12 @@ def report(run: Run, *, config: Config = None, flags: Flags) -> None:
     Examples:
       batchreset report 20261121T175502Z-leak-cohort-7f3a
     """
-    from batchreset import report as reports
     from batchreset.cli.words import end_text
     from batchreset.engine import folder as folders
-    from batchreset.status import database
+    from batchreset.engine.rewrite import write_again
 
     folder = folders.find(run, gather(flags, config).out)
-    with folders.locked(folder):
-        engine = database.connect(folder)
-        try:
-            show(end_text(folder, reports.write(folder, engine)))
-        finally:
-            engine.dispose()
+    show(end_text(folder, write_again(folder)))
 
 
 @takes("out")

@@ -85,13 +85,13 @@ def resume(
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
-    from batchreset.auth.token import from_environment
+    from batchreset.auth.token import EnvironmentToken
     from batchreset.engine import folder as folders
     from batchreset.engine.passwords import key_at_hand
     from batchreset.engine.resume import prepare
 
     folder = folders.find(run, gather({"out": flags["out"]}, config).out)
-    made = run_async(prepare(folder, from_environment(), retry_failed=retry_failed))
+    made = run_async(prepare(folder, EnvironmentToken(), retry_failed=retry_failed))
     settings = gather({**flags, "out": None}, base=restore(made.record.settings))
     say(plan_text(made))
     if made.ready:
@@ -117,11 +117,11 @@ def telling_of_a_new_key() -> Iterator[None]:
 
 
 def _make_plan(cohort: list[str], settings: Settings) -> Plan:
-    from batchreset.auth.token import from_environment
+    from batchreset.auth.token import EnvironmentToken
     from batchreset.engine.plan import Inputs, make
 
     stdin = sys.stdin.buffer if "-" in cohort else None
-    inputs = Inputs(cohort=cohort, tokens=from_environment(), stdin=stdin, progress=unhurried())
+    inputs = Inputs(cohort=cohort, tokens=EnvironmentToken(), stdin=stdin, progress=unhurried())
     with telling_of_a_new_key():
         return run_async(make(inputs, settings))
 
@@ -151,12 +151,12 @@ def _ask(plan: Plan, settings: Settings, *, stdin_is_taken: bool) -> None:
 
 def _carry_out(folder: Path, settings: Settings, key: RunKey | None, *, as_json: bool) -> None:
     """Carry a run out, show how it ends, and exit with its status."""
-    from batchreset.auth.token import from_environment
+    from batchreset.auth.token import EnvironmentToken
     from batchreset.engine.result import exit_status
     from batchreset.engine.runner import Means, carry_out
 
     with live() as progress:
-        summary = run_async(carry_out(folder, settings, Means(from_environment(), key, progress)))
+        summary = run_async(carry_out(folder, settings, Means(EnvironmentToken(), key, progress)))
     if as_json:
         show(json.dumps({**summary.recorded(), "folder": str(folder)}, indent=2))
     else:

@@ -87,7 +87,8 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     sources = cohort.inspect(
         inputs.cohort, column=settings.column, password_column=settings.password_column, stdin=inputs.stdin
     )
-    recipients = _recipients(settings)
+    for text in settings.recipient:
+        read_recipient(text)
     folders.prepare(settings.out)
     key = RunKey.generate()
     journal: list[Change] = []
@@ -99,7 +100,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         with folders.drafted(settings.out, run_id) as draft, plain_errors(settings.out, SettingsError):
             engine = database.create(draft)
             try:
-                key.store(draft, recipients)
+                key.store(draft, _recipients(settings))
                 _load(engine, sources, Sealer(key.recipient) if settings.password_column else None)
                 await screen_rows(engine, directory, rules, _counting(inputs.progress))
                 recorded = _record(run_id, settings, sources, operator)
@@ -160,8 +161,6 @@ async def _directory(settings: Settings, tokens: TokenSource, journal: list[Chan
 
 def _recipients(settings: Settings) -> tuple[str, ...]:
     """Say who may open the passwords: those named, else the user, whose key is made when there is none."""
-    for text in settings.recipient:
-        read_recipient(text)
     if settings.recipient:
         return settings.recipient
     own = identity.load() or identity.make()

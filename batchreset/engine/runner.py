@@ -121,7 +121,8 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
     loop, line = asyncio.get_running_loop(), record.load(engine)
 
     def on_broken(why: str) -> None:
-        loop.call_soon_threadsafe(lambda: control.halt(why, follow=False))
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(lambda: control.halt(why, follow=False))
 
     with Writer(engine, on_broken) as writer:
         ledger = Ledger(writer, rows.counts(engine), Breaker(Limit.parse(settings.max_failures)), control)

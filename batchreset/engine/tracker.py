@@ -18,7 +18,7 @@ from batchreset.graph.directory import ask_about
 from batchreset.graph.resets import look_at_operation
 from batchreset.model import Fate, Kind, Reason, State
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
-from batchreset.policy.schedule import next_directory_look, next_look
+from batchreset.policy.schedule import by_deadline, next_directory_look, next_look
 from batchreset.policy.verdict import (
     Accepted,
     Ambiguous,
@@ -115,7 +115,7 @@ class Tracker:
 
     def follow(self, followed: Followed, retry_after: float | None = None) -> None:
         """Take over a row; it is looked at first after the POST's Retry-After, or a second."""
-        self._later(followed, next_look(0, retry_after, random.random()))
+        self._wait(followed, next_look(0, retry_after, random.random()), 0.0)
 
     def close(self) -> None:
         """Say that nothing more will come."""
@@ -196,17 +196,22 @@ class Tracker:
                 self._control.halt(f"the sign-in was lost ({why})", follow=False)
             case Unreadable(why):
                 self._ask_directory(followed, Reason.OPERATION_UNREADABLE, why)
-            case _ if age > self._patience.deadline:
+            case _ if age >= self._patience.deadline:
                 why = look.status if isinstance(look, Running) else "it could not be read"
                 self._ask_directory(followed, Reason.OPERATION_TIMEOUT, f"after {age:.0f} s the operation was: {why}")
             case Throttled():
                 self._later(followed, 0.0)
             case Transient():
                 followed.faults += 1
-                self._later(followed, (look.retry_after or 0.0) + random.uniform(0.0, backoff(followed.faults)))
+                wait = (look.retry_after or 0.0) + random.uniform(0.0, backoff(followed.faults))
+                self._wait(followed, wait, age)
             case Running():
                 followed.looks += 1
-                self._later(followed, next_look(followed.looks, look.retry_after, random.random()))
+                self._wait(followed, next_look(followed.looks, look.retry_after, random.random()), age)
+
+    def _wait(self, followed: Followed, wait: float, age: float) -> None:
+        """Look again after `wait`, or at the operation's deadline."""
+        self._later(followed, by_deadline(wait, age, self._patience.deadline) if followed.url else wait)
 
     def _ask_directory(self, followed: Followed, reason: Reason, detail: str) -> None:
         followed.url, followed.looks = None, 0

@@ -21,6 +21,14 @@ def next_look(looks: int, retry_after: float | None, jitter: float) -> float:
     return _grown(FIRST_LOOK, looks, _LONGEST, jitter)
 
 
+def by_deadline(wait: float, age: float, deadline: float) -> float:
+    """Shorten a wait that would pass the deadline of an operation of this age: no Retry-After moves that.
+
+    Never below a second, so that no clock's rounding makes a storm of the last look.
+    """
+    return min(wait, max(deadline - age, FIRST_LOOK))
+
+
 def next_directory_look(looks: int, jitter: float) -> float:
     """Say how long to wait before asking the directory about an account it was asked about `looks` times."""
     return _grown(_FIRST_DIRECTORY_LOOK, looks, _LONGEST_DIRECTORY, jitter)

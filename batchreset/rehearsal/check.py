@@ -42,7 +42,7 @@ def disagreements(tenant: Tenant, claims: Iterable[Claim]) -> list[str]:
     found = []
     for claim in claims:
         if claim.object_id is not None:
-            by_account[claim.object_id.casefold()].append(claim)
+            by_account[claim.object_id.lower()].append(claim)
         elif claim.outcome == Outcome.SUCCEEDED:
             found.append(f"{_row(claim)}: said to be reset, but names no account.")
     for object_id, said in by_account.items():

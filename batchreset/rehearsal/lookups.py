@@ -35,9 +35,9 @@ def users(tenant: Tenant, call: Call) -> Answer:
     if "$filter" in call.query:
         name, values = directory.filtered(call.query["$filter"], ("userPrincipalName", "id"))
         read = directory.PROPERTIES[name]
-        keys = dict.fromkeys(value.casefold() for value in values)
+        keys = dict.fromkeys(value.lower() for value in values)
         named = (account for key in keys if (account := tenant.find(key)))
-        accounts = [account for account in named if read(account).casefold() in keys]
+        accounts = [account for account in named if read(account).lower() in keys]
     else:
         accounts = list(tenant.accounts.values())
     some, link = directory.page(accounts, call.query, f"{tenant.url}/v1.0/users")

@@ -84,7 +84,7 @@ def populate(identifiers: Iterable[str], seed: int = 0, *, plain: bool = False) 
     """
     rng = random.Random(seed)
     own = {OPERATOR.id, OPERATOR.user_principal_name}
-    keys = dict.fromkeys(key for text in identifiers if (key := text.strip().casefold()) not in own)
+    keys = dict.fromkeys(key for text in identifiers if (key := text.strip().lower()) not in own)
     users = [user for key in keys if (user := _ordinary(key, rng))]
     if plain:
         return users

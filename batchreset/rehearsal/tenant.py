@@ -169,7 +169,7 @@ class Tenant:
 
     def find(self, name: str) -> Account | None:
         """Return the account of an object id or UPN, with everything applied that is due."""
-        key = name.casefold()
+        key = name.lower()
         account = self.accounts.get(key) or self._by_name.get(key)
         return self.up_to_date(account) if account else None
 
@@ -275,5 +275,5 @@ class Tenant:
         account = Account(
             user, user.enabled, user.password_changed_at, user.password_changed_at, (*user.faults, *drawn)
         )
-        self.accounts[user.id.casefold()] = account
-        self._by_name[user.user_principal_name.casefold()] = account
+        self.accounts[user.id.lower()] = account
+        self._by_name[user.user_principal_name.lower()] = account

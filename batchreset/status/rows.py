@@ -98,11 +98,14 @@ def exclude_repeats(engine: Engine, *, by_object_id: bool) -> None:
 
 
 def unscreened(engine: Engine, size: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield (id, key) of the ready rows, `size` at a time."""
-    last = 0
+    """Yield (id, key) of the ready rows, `size` at a time.
+
+    A row whose account is known already goes by its object id: meanwhile the name may have become somebody else's.
+    """
+    last, key = 0, func.lower(func.coalesce(resets.c.object_id, resets.c.key)).label("key")
     while True:
         query = (
-            select(resets.c.id, resets.c.key)
+            select(resets.c.id, key)
             .where(resets.c.state == State.READY, resets.c.id > last)
             .order_by(resets.c.id)
             .limit(size)

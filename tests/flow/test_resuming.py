@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
 
 from batchreset.engine import folder as folders
+from batchreset.engine.rewrite import write_again
 from batchreset.errors import LockedError, RefusedError
+from batchreset.model import RunState
 from batchreset.rehearsal.behaviour import Fault
 from batchreset.status import database, record
 from tests.support.clock import run_virtual
-from tests.support.desk import Run, at_desk, happened, object_id, user, users
+from tests.support.desk import Run, at_desk, happened, object_id, upn, user, users
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from batchreset.report import Summary
 
 
 def test_two_processes_keep_off_each_others_run(tmp_path: Path) -> None:
@@ -62,6 +67,38 @@ def test_a_run_is_resumed_in_its_own_tenant_only(tmp_path: Path) -> None:
             assert not happened(desk.tenant, "user000")
 
     run_virtual(go())
+
+
+def test_a_name_that_became_somebody_elses_resets_nobody_else(tmp_path: Path) -> None:
+    """Once planned, a row goes by its object id: whoever has the name now received no write."""
+
+    async def go() -> Run:
+        async with at_desk(tmp_path, [user("ana")]) as desk:
+            plan = await desk.plan()
+            account = desk.tenant.accounts[object_id("ana")]
+            account.user = replace(account.user, user_principal_name=upn("ana.former"))
+            desk.tenant._admit(replace(user("namesake"), user_principal_name=upn("ana")))
+            run = await desk.resume(plan.folder)
+            assert not happened(desk.tenant, "namesake")
+            return run
+
+    run = run_virtual(go())
+    assert run.counts == {"succeeded": 1}
+    assert run.rows[0]["object_id"] == object_id("ana")
+
+
+def test_a_killed_runs_report_says_that_it_was_interrupted(tmp_path: Path) -> None:
+    """A run that says `running` while nobody holds its lock is not running."""
+
+    async def go() -> Summary:
+        async with at_desk(tmp_path, users(2)) as desk:
+            plan = await desk.plan()
+            engine = database.connect(plan.folder)
+            record.note(engine, state=RunState.RUNNING)
+            engine.dispose()
+            return write_again(plan.folder)
+
+    assert run_virtual(go()).state is RunState.INTERRUPTED
 
 
 def test_failed_rows_are_taken_up_again_when_asked_for(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchreset.auth.token import from_environment
+from batchreset.auth.token import EnvironmentToken
 from batchreset.cli.asynchronous import run_async
 from batchreset.engine.passwords import key_needed
 from batchreset.engine.result import exit_status
@@ -58,7 +58,7 @@ def _die_at(moment: str, commit: int) -> None:
 
 
 async def _go_on(folder: Path) -> int:
-    tokens = from_environment()
+    tokens = EnvironmentToken()
     plan = await prepare(folder, tokens, retry_failed=False)
     summary = await carry_out(folder, restore(plan.record.settings), Means(tokens, key_needed(folder)))
     return exit_status(summary, ())

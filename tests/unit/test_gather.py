@@ -94,6 +94,13 @@ def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gather({}) == Settings()
 
 
+def test_lists_are_named_in_the_plural_in_the_file(config: Path) -> None:
+    """`protected` is the file's word for --protect, and `recipients` for --recipient."""
+    config.write_text('protected = ["ana@contoso.example"]\nrecipients = ["age1x"]\n')
+    settings = gather({}, config)
+    assert (settings.protect, settings.recipient) == (("ana@contoso.example",), ("age1x",))
+
+
 def test_an_unknown_key_in_the_file_is_refused(config: Path) -> None:
     """A slip of the pen must not leave an account unprotected."""
     config.write_text('protected_accounts = ["ana@contoso.example"]\n')

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchreset.auth.token import VARIABLE, GivenToken, from_environment
+from batchreset.auth.token import VARIABLE, EnvironmentToken
 from batchreset.errors import SignInError
 from batchreset.secret import Secret
 from tests.support.clock import run_virtual
@@ -83,9 +83,7 @@ def test_secrets_compare_by_what_they_hold() -> None:
 def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands around it is taken off, as pasting leaves it."""
     monkeypatch.setenv(VARIABLE, " eyJ0.eyJh.c2ln \n")
-    tokens = from_environment()
-    assert isinstance(tokens, GivenToken)
-    assert run_virtual(tokens.token()) == Secret("eyJ0.eyJh.c2ln")
+    assert run_virtual(EnvironmentToken().token()) == Secret("eyJ0.eyJh.c2ln")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "Bearer eyJ0.eyJh", "eyJ0\neyJh", "eyJ0\x1b", "tökén"])
@@ -93,5 +91,5 @@ def test_what_is_no_token_is_refused_without_quoting_it(text: str, monkeypatch: 
     """One sentence that names the variable, and never what is in it."""
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(SignInError, match=VARIABLE) as refusal:
-        from_environment()
+        run_virtual(EnvironmentToken().token())
     assert not text.strip() or text not in str(refusal.value)
