@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def utc_now() -> datetime:
@@ -10,6 +12,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def timestamp(moment: datetime | None = None) -> str:
-    """Write a moment (default: now) as `2026-11-21T17:55:02.123Z`."""
-    return (moment or utc_now()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp() -> str:
+    """Write the time now as `2026-11-21T17:55:02.123Z`."""
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Write a second since 1970; kept, since a busy second is written thousands of times."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -43,9 +43,10 @@ class Outage:
 
     async def clear(self) -> None:
         """Wait until the service is there, or the run stops. The first worker to come in a pause probes for all."""
-        async with self._turn:
-            if self._is_pausing:
-                await self._probe_until_well()
+        if self._is_pausing:
+            async with self._turn:
+                if self._is_pausing:
+                    await self._probe_until_well()
 
     def note(self, worker: int, result: Result) -> bool:
         """Note what a worker met; True where it does not count against the row."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from batchreset.engine.ledger import entry
 from batchreset.engine.tracker import UNNAMED, Followed
 from batchreset.graph.resets import ResetRequest, send_reset
 from batchreset.graph.retry import until_decided
+from batchreset.graph.session import new_request_id
 from batchreset.model import Fate, PasswordSource, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.verdict import Accepted, Ambiguous, SignedOut, judge
@@ -191,7 +191,7 @@ class Pool:
         if self._control.sending_stopped.is_set():
             return Next(row.state, row.tally)
         back, row.state = row.state, State.SENDING
-        send, candidate = str(uuid.uuid4()), self._candidate(row)
+        send, candidate = new_request_id(), self._candidate(row)
         try:
             intent = intended(send, row.work.id, row.candidate_id or 0)
             await self._ledger.intend(row.work.id, back, *candidate, intent)

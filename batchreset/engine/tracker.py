@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.clock import timestamp, utc_now
@@ -76,13 +76,6 @@ class Followed:
     detail: str | None = None
 
 
-@dataclass(order=True, slots=True)
-class _Due:
-    at: float
-    number: int
-    followed: Followed = field(compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds: how long an operation is followed, and how long an unchanged directory proves nothing."""
@@ -103,7 +96,7 @@ class Tracker:
         self._ledger = ledger
         self._control = control
         self._patience = patience
-        self._heap: list[_Due] = []
+        self._heap: list[tuple[float, int, Followed]] = []
         self._numbers = itertools.count()
         self._wake = asyncio.Event()
         self._places = asyncio.Semaphore(_MOST_LOOKS)
@@ -127,19 +120,19 @@ class Tracker:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while self._heap or self._looking or not self._is_closed:
-                if self._heap and self._heap[0].at <= loop.time():
+                if self._heap and self._heap[0][0] <= loop.time():
                     await self._places.acquire()
                     self._looking += 1
-                    group.create_task(self._look(heapq.heappop(self._heap).followed))
+                    group.create_task(self._look(heapq.heappop(self._heap)[2]))
                     continue
-                alarm = loop.call_at(self._heap[0].at, self._wake.set) if self._heap else None
+                alarm = loop.call_at(self._heap[0][0], self._wake.set) if self._heap else None
                 await self._wake.wait()
                 self._wake.clear()
                 if alarm is not None:
                     alarm.cancel()
 
     def _later(self, followed: Followed, wait: float) -> None:
-        due = _Due(asyncio.get_running_loop().time() + wait, next(self._numbers), followed)
+        due = (asyncio.get_running_loop().time() + wait, next(self._numbers), followed)
         heapq.heappush(self._heap, due)
         if self._heap[0] is due:
             self._wake.set()

@@ -51,7 +51,7 @@ async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchan
         client_request_id=request.client_request_id,
     )
     result = exchange.result
-    if not isinstance(result, Answer):
+    if not isinstance(result, Answer) or result.body is None:
         return exchange, None
     made = _made_password(result.body) if request.password is None else None
     cleaned = replace(result, body=_without(result.body, request.password))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import ssl
 import urllib.request
 import uuid
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 #: Bytes of a body that are read; what is longer counts as unreadable.
 MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 8 * MAX_BODY
-_CONNECT_SECONDS, _SILENCE_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 120.0
+_CONNECT_SECONDS, _TOTAL_SECONDS = 10.0, 100.0
 _CHUNK = 64 * 1024
 
 
@@ -62,6 +63,11 @@ class _Departure:
     has_begun: bool = False
 
 
+def new_request_id() -> str:
+    """Make a name for a request: a GUID, as Graph wants it. It is no secret, so the system's randomness is spared."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+
+
 class GraphSession:
     """A session to one Graph root. Use as an async context manager; `connections` bounds the requests under way."""
 
@@ -80,9 +86,7 @@ class GraphSession:
         tracing.on_request_headers_sent.append(_note_departure)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
-            timeout=aiohttp.ClientTimeout(
-                total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
-            ),
+            timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS),
             headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
@@ -101,6 +105,8 @@ class GraphSession:
         """
         if not url.isascii() or not url.isprintable():
             return None
+        if url.startswith(f"{self.root}/"):  # what follows the host and a slash is a path
+            return url
         try:
             absolute = self._base.join(URL(url, encoded=True))
             is_ours = _origin(absolute) == _origin(self._base)
@@ -123,7 +129,7 @@ class GraphSession:
         `path` is below the version, or a URL that `resolve` returned; it is sent to the letter, since an operation's
         query string routes to the right backend and a nextLink is opaque.
         """
-        name = client_request_id or str(uuid.uuid4())
+        name = client_request_id or new_request_id()
         url = f"{self.root}/v1.0{path}" if path.startswith("/") else self.resolve(path)
         if url is None:
             raise ValueError("a request to another host than Graph's")

@@ -117,10 +117,12 @@ def judge(result: Result, now: datetime) -> Verdict:
     if isinstance(result, Lost):
         return Ambiguous(result.why)
     wait = retry_after(result.headers.get("Retry-After"), now)
-    status, why = result.status, describe(result)
+    status = result.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         location = result.headers.get("Location")
-        return Accepted(location, wait) if result.readable or location else Ambiguous(f"{why}, with an unreadable body")
+        is_plain = result.readable or location
+        return Accepted(location, wait) if is_plain else Ambiguous(f"HTTP {status}, with an unreadable body")
+    why = describe(result)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(wait)
     if status == HTTPStatus.SERVICE_UNAVAILABLE or error_code(result) == _CONCURRENCY:
@@ -178,9 +180,10 @@ def judge_look(result: Result, age: float, now: datetime) -> Look:
     if not isinstance(result, Answer):
         return Transient(result.why)
     wait = retry_after(result.headers.get("Retry-After"), now)
-    status, why = result.status, describe(result)
+    status = result.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _operation(result, wait)
+    why = describe(result)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(wait)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -18,7 +18,9 @@ from batchreset.status.schema import audit, candidates, resets, sends
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert, Update
 
-_INSERT_CANDIDATE = insert(candidates)
+_INSERT_CANDIDATE = insert(candidates).values(
+    {name: bindparam(name) for name in ("id", "reset_id", "sealed", "fate", "made_at")}
+)
 _INSERT_SEND = insert(sends).values(
     {name: bindparam(name) for name in ("client_request_id", "reset_id", "step", "candidate_id", "intent_at")}
 )
@@ -54,7 +56,11 @@ MOVE = (
         verified_at=func.coalesce(bindparam("verified_at"), resets.c.verified_at),
     )
 )
-_INSERT_EVENT = insert(audit)
+_INSERT_EVENT = insert(audit).values(
+    {name: bindparam(name) for name in ("at", "event", "route", "status", "reset_id", "fields")}
+)
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 #: The order in which a commit applies its statements: what is referred to comes first.
 ORDER: tuple[Insert | Update, ...] = (
@@ -189,6 +195,6 @@ def _event(event: str, route: str | None, status: int | None, reset_id: int | No
         "route": route,
         "status": status,
         "reset_id": reset_id,
-        "fields": json.dumps(told, ensure_ascii=False),
+        "fields": _as_json(told),
     }
     return Change(_INSERT_EVENT, values)

@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, CursorResult, Engine
+    from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.sql.dml import Insert, Update
 
 #: While the disk refuses: how long between two tries, and how long the end of a run waits for it.
 _RETRY_EVERY = 0.5
@@ -46,6 +48,7 @@ class Writer:
         """Write through `engine`."""
         self._engine = engine
         self._on_broken = on_broken
+        self._texts = {statement: _Text(statement.compile(dialect=engine.dialect)) for statement in ORDER}
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._fault: BaseException | None = None
         self._closing = threading.Event()
@@ -120,7 +123,7 @@ class Writer:
         while True:
             try:
                 with self._engine.begin() as connection:
-                    _apply(connection, items)
+                    self._apply(connection, items)
             except IntegrityError:  # a fault of ours, which time does not mend
                 raise
             except DatabaseError as error:
@@ -141,33 +144,46 @@ class Writer:
             if not open_:
                 return
 
+    def _apply(self, connection: Connection, items: Sequence[_Item]) -> None:
+        rows: dict[Insert | Update, list[dict[str, Any]]] = {statement: [] for statement in ORDER}
+        for item in items:
+            for change in item.changes:
+                rows[change.statement].append(change.values)
+        for statement, values in rows.items():
+            if not values:
+                continue
+            result = self._texts[statement].execute(connection, values)
+            if statement is MOVE and result.rowcount != len(values):
+                raise IllegalMoveError(f"{len(values)} moves, {result.rowcount} of them from the state the row is in")
 
-def _apply(connection: Connection, items: Sequence[_Item]) -> None:
-    rows: dict[object, list[dict[str, object]]] = {statement: [] for statement in ORDER}
-    for item in items:
-        for change in item.changes:
-            rows[change.statement].append(change.values)
-    for statement in ORDER:
-        if not (values := rows[statement]):
-            continue
-        result = connection.execute(statement, values)
-        if statement is MOVE and result.rowcount != len(values):
-            raise IllegalMoveError(f"{len(values)} moves, {result.rowcount} of them from the state the row is in")
+
+class _Text:
+    """A statement compiled once for all: its values are plain, and what SQLAlchemy does for each adds up."""
+
+    def __init__(self, compiled: SQLCompiler) -> None:
+        self._sql = compiled.string
+        self._names = compiled.positiontup  # None where the driver takes values by name
+
+    def execute(self, connection: Connection, values: Sequence[dict[str, Any]]) -> CursorResult[Any]:
+        if self._names is None:
+            return connection.exec_driver_sql(self._sql, list(values))
+        return connection.exec_driver_sql(self._sql, [tuple(map(row.__getitem__, self._names)) for row in values])
 
 
 def _settle(items: Sequence[_Item], *, is_written: bool) -> None:
-    for item in items:
-        if item.done is not None:
-            try:
-                item.done.get_loop().call_soon_threadsafe(_resolve, item.done, is_written)
-            except RuntimeError:  # the loop has closed: nobody waits any more
-                return
+    waiting = [item.done for item in items if item.done is not None]
+    if waiting:
+        try:
+            waiting[0].get_loop().call_soon_threadsafe(_resolve, waiting, is_written)
+        except RuntimeError:  # the loop has closed: nobody waits any more
+            return
 
 
-def _resolve(done: asyncio.Future[None], is_written: bool) -> None:  # noqa: FBT001  called by the loop
-    if done.cancelled():
-        return
-    if is_written:
-        done.set_result(None)
-    else:
-        done.set_exception(StatusTableError())
+def _resolve(waiting: Sequence[asyncio.Future[None]], is_written: bool) -> None:  # noqa: FBT001  called by the loop
+    for done in waiting:
+        if done.cancelled():
+            continue
+        if is_written:
+            done.set_result(None)
+        else:
+            done.set_exception(StatusTableError())
