@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Bytes of a body that are read; what is longer counts as unreadable.
 MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 8 * MAX_BODY
-_CONNECT_SECONDS, _TOTAL_SECONDS = 10.0, 100.0
+_CONNECT_SECONDS, _SILENCE_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 120.0
 _CHUNK = 64 * 1024
 
 
@@ -86,7 +86,9 @@ class GraphSession:
         tracing.on_request_headers_sent.append(_note_departure)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
-            timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(
+                total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
+            ),
             headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
