@@ -82,7 +82,12 @@ class Settings:
         group="tenant",
         metavar="URL",
     )
-    cloud: Cloud = _option(Cloud.GLOBAL, "The national cloud.", group="tenant", metavar="NAME")
+    cloud: Cloud = _option(
+        Cloud.GLOBAL,
+        "The national cloud: global | usgov | dod | china (which has no resetPassword).",
+        group="tenant",
+        metavar="NAME",
+    )
     auth: Auth | None = _option(
         None, "How to sign in: token (a bearer token from BATCHRESET_ACCESS_TOKEN).", group="tenant", metavar="NAME"
     )

@@ -20,7 +20,7 @@ from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import Fate, Operator, PasswordSource, Reason, State
 from batchreset.policy.pace import Pacer
 from batchreset.secret import Secret
-from batchreset.settings import pairs
+from batchreset.settings import Cloud, pairs
 from batchreset.status import database, record, rows, schema
 from batchreset.vault import identity
 from batchreset.vault.sealing import RunKey, Sealer, read_recipient
@@ -84,6 +84,8 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     Raises `RefusedError` of one kind or another, and leaves no folder behind, when the cohort cannot be understood,
     the folder cannot be used, the sign-in is not accepted or the directory cannot be read.
     """
+    if settings.cloud is Cloud.CHINA and settings.graph_url is None:
+        raise SettingsError("--cloud china: Microsoft Graph has no resetPassword in this cloud (21Vianet).")
     sources = cohort.inspect(
         inputs.cohort, column=settings.column, password_column=settings.password_column, stdin=inputs.stdin
     )

@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchreset.auth.token import GivenToken
+from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status
 from batchreset.engine.runner import Means, carry_out
-from batchreset.errors import BatchResetError, CohortError, DirectoryError, KeyMissingError, SignInError, UsageError
+from batchreset.errors import (
+    BatchResetError,
+    CohortError,
+    DirectoryError,
+    KeyMissingError,
+    SettingsError,
+    SignInError,
+    UsageError,
+)
 from batchreset.model import PasswordSource, RunState
 from batchreset.rehearsal.behaviour import Behaviour, Fault, Outage, Route
 from batchreset.rehearsal.population import GLOBAL_ADMINISTRATOR, OPERATOR
 from batchreset.rehearsal.tenant import What
+from batchreset.secret import Secret
+from batchreset.settings import Cloud, Settings
 from tests.support.clock import run_virtual
 from tests.support.desk import STEADY, Run, at_desk, happened, object_id, upn, user, users
 
@@ -291,3 +303,11 @@ def test_a_sign_in_that_is_lost_while_looking_up_is_told_as_such(tmp_path: Path)
 
     run_virtual(go())
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_the_cloud_without_resetpassword_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    """Every row would fail there; the cohort, which does not even exist, is not looked at."""
+    inputs = Inputs([str(tmp_path / "nowhere.csv")], GivenToken(Secret("token")))
+    with pytest.raises(SettingsError, match="no resetPassword in this cloud"):
+        run_virtual(make(inputs, Settings(cloud=Cloud.CHINA, out=tmp_path)))
+    assert not list(tmp_path.iterdir())
