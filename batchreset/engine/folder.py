@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from batchreset.clock import utc_now
 from batchreset.errors import LockedError, RunNotFoundError, SettingsError
 from batchreset.status.database import FILE_NAME
+from batchreset.vault.sealing import KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,14 @@ def listed(out: Path) -> list[Path]:
     """Return the run folders in `out`, oldest first."""
     if not out.is_dir():
         return []
-    return sorted(path for path in out.iterdir() if _RUN_ID.fullmatch(path.name) and (path / FILE_NAME).is_file())
+    runs = [path for path in out.iterdir() if _RUN_ID.fullmatch(path.name) and (path / FILE_NAME).is_file()]
+    return sorted(runs, key=_made_at)
+
+
+def _made_at(folder: Path) -> tuple[str, int, str]:
+    """Order runs by the second in their names; within one, by when their keys were written."""
+    key = folder / KEY_FILE
+    return folder.name.partition("-")[0], key.stat().st_mtime_ns if key.is_file() else 0, folder.name
 
 
 def find(run: str | None, out: Path) -> Path:

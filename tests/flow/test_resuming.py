@@ -87,6 +87,19 @@ def test_a_name_that_became_somebody_elses_resets_nobody_else(tmp_path: Path) ->
     assert run.rows[0]["object_id"] == object_id("ana")
 
 
+def test_of_two_runs_of_one_second_the_later_is_the_latest(tmp_path: Path) -> None:
+    """Run ids tell seconds; within one, `status` goes by when a run was made, not by how it is called."""
+    second = "20261121T175502Z"
+    for moment, name in enumerate(("zebra-ffff", "alpha-0000", "middle-7f3a")):
+        folder = tmp_path / f"{second}-{name}"
+        folder.mkdir()
+        (folder / "status.sqlite").touch()
+        (folder / "key.age").touch()
+        os.utime(folder / "key.age", ns=(moment * 1_000_000, moment * 1_000_000))
+    assert [folder.name[17:] for folder in folders.listed(tmp_path)] == ["zebra-ffff", "alpha-0000", "middle-7f3a"]
+    assert folders.find(None, tmp_path).name == f"{second}-middle-7f3a"
+
+
 def test_a_killed_runs_report_says_that_it_was_interrupted(tmp_path: Path) -> None:
     """A run that says `running` while nobody holds its lock is not running."""
 
