@@ -18,13 +18,14 @@ from batchreset.cli.words import end_text, plan_text
 from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError
 from batchreset.gather import gather
-from batchreset.model import RunState
+from batchreset.model import Outcome, RunState
 from batchreset.settings import Auth, Cloud, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import BinaryIO
 
+    from batchreset.engine.passwords import OpenedPassword
     from batchreset.engine.plan import Plan
     from batchreset.rehearsal.check import Claim
     from batchreset.report import Summary
@@ -155,27 +156,30 @@ def _claims(plan: Plan) -> Iterator[Claim]:
     """Yield what the run says of each row, from the report as it was written and the passwords as they open."""
     from batchreset.engine.passwords import opened
     from batchreset.engine.result import reconciled
-    from batchreset.model import Outcome
-    from batchreset.rehearsal.check import Claim
     from batchreset.status import database
 
-    for line in reconciled(plan.folder):
+    engine = database.connect(plan.folder)
+    try:
+        yield from claims_of(reconciled(plan.folder), opened(engine, plan.key) if plan.key else ())
+    finally:
+        engine.dispose()
+
+
+def claims_of(rows: Iterable[Mapping[str, str]], passwords: Iterable[OpenedPassword]) -> Iterator[Claim]:
+    """Put lines of a reconciliation, and opened passwords, as claims that a simulated tenant can be asked about."""
+    from batchreset.rehearsal.check import Claim
+
+    for line in rows:
         yield Claim(
             line["source"], int(line["row"]), line["user"] or None, line["object_id"] or None, Outcome(line["outcome"])
         )
-    if plan.key is None:
-        return
-    engine = database.connect(plan.folder)
-    try:
-        for each in opened(engine, plan.key):
-            yield Claim(
-                each.source,
-                each.row,
-                each.user,
-                each.object_id,
-                Outcome(each.outcome),
-                each.password.reveal(),
-                each.certainty,
-            )
-    finally:
-        engine.dispose()
+    for each in passwords:
+        yield Claim(
+            each.source,
+            each.row,
+            each.user,
+            each.object_id,
+            Outcome(each.outcome),
+            each.password.reveal(),
+            each.certainty,
+        )

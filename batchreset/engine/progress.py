@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from batchreset.engine.control import Control
     from batchreset.engine.ledger import Ledger
-    from batchreset.policy.pace import Pacer
 
 _TICK = 0.5
 #: Seconds over which the rate shown is measured.
@@ -29,8 +28,6 @@ class Snapshot:
     seconds: float
     rate: float
     throttled: int
-    #: The pace the service allows, as learned; None while nothing limits.
-    pace: float | None
     note: str | None = None
 
     @property
@@ -62,10 +59,9 @@ class Snapshot:
 class Teller:
     """Tells `progress` how a run stands. Where that fails the run goes on untold, and the audit trail says so."""
 
-    def __init__(self, ledger: Ledger, pacer: Pacer, control: Control, progress: Callable[[Snapshot], None]) -> None:
+    def __init__(self, ledger: Ledger, control: Control, progress: Callable[[Snapshot], None]) -> None:
         """Read the figures from those who know them."""
         self._ledger = ledger
-        self._pacer = pacer
         self._control = control
         self._progress: Callable[[Snapshot], None] | None = progress
         self._clock = asyncio.get_running_loop().time
@@ -97,6 +93,5 @@ class Teller:
             seconds=now - self._start,
             rate=max((before - left) / (now - since), 0.0) if now > since else 0.0,
             throttled=self._ledger.throttled,
-            pace=self._pacer.rate,
             note=self._control.halted_because or ("stopping" if self._control.is_interrupted else None),
         )

@@ -152,7 +152,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             )
             outage = Outage(_prober(graph, ledger), control)
             pool = Pool(Feed(engine, first, control), sending, tracker, ledger, outage, control)
-            teller = Teller(ledger, routes.resets.pacer, control, means.progress)
+            teller = Teller(ledger, control, means.progress)
             await _drive(pool.run(settings.workers), tracker, control, teller)
             teller.tell()
         ledger.note(logged("stopped", because=control.halted_because, interrupted=control.is_interrupted or None))

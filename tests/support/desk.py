@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from batchreset.auth.token import GivenToken
+from batchreset.cli.rehearse import claims_of
 from batchreset.engine.passwords import key_needed, opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status, reconciled
 from batchreset.engine.resume import prepare
 from batchreset.engine.runner import Means, carry_out
-from batchreset.model import Outcome
 from batchreset.rehearsal.behaviour import UNHINDERED, Behaviour, Fault, Spread
-from batchreset.rehearsal.check import Claim, disagreements
+from batchreset.rehearsal.check import disagreements
 from batchreset.rehearsal.population import DOMAIN, User
 from batchreset.rehearsal.server import serve
 from batchreset.rehearsal.tenant import Tenant, What
@@ -96,23 +96,7 @@ class Run:
 
     def disagreements(self) -> list[str]:
         """Return what is claimed of rows and passwords that the tenant knows better."""
-        claims = [
-            Claim(row["source"], int(row["row"]), row["user"], row["object_id"] or None, Outcome(row["outcome"]))
-            for row in self.rows
-        ]
-        claims += [
-            Claim(
-                each.source,
-                each.row,
-                each.user,
-                each.object_id,
-                Outcome(each.outcome),
-                each.password.reveal(),
-                each.certainty,
-            )
-            for each in self.passwords
-        ]
-        return disagreements(self.tenant, claims)
+        return disagreements(self.tenant, claims_of(self.rows, self.passwords))
 
 
 def happened(tenant: Tenant, name: str) -> list[What]:
