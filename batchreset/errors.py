@@ -39,6 +39,14 @@ class SignInError(RefusedError):
     """Sign-in failed."""
 
 
+class SignInNeededError(SignInError):
+    """Nobody is signed in, and only a person can change that."""
+
+
+class SignInUnreachableError(SignInError):
+    """The sign-in service could not be reached."""
+
+
 class LockedError(RefusedError):
     """Another process is working on this run."""
 

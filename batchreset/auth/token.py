@@ -12,10 +12,19 @@ VARIABLE = "BATCHRESET_ACCESS_TOKEN"
 
 
 class TokenSource(Protocol):
-    """Hands out the bearer token for the next request."""
+    """Hands out the bearer token for the next request.
+
+    Both raise `SignInUnreachableError` where trying again may help, else `SignInError` with what to do.
+    """
 
     async def token(self) -> Secret:
         """Return a token that is good now."""
+
+    async def renew(self, rejected: Secret, claims: str | None) -> bool:
+        """Get another token than the one that Graph rejected; False where there is no other.
+
+        `claims` is what Graph's challenge demands of it, as JSON.
+        """
 
 
 class GivenToken:
@@ -28,6 +37,10 @@ class GivenToken:
     async def token(self) -> Secret:
         """Return it."""
         return self._token
+
+    async def renew(self, rejected: Secret, claims: str | None) -> bool:  # noqa: ARG002  there is no other
+        """Say that there is no other."""
+        return False
 
 
 class EnvironmentToken:
@@ -45,6 +58,10 @@ class EnvironmentToken:
         if self._token is None:
             self._token = _from_environment()
         return self._token
+
+    async def renew(self, rejected: Secret, claims: str | None) -> bool:  # noqa: ARG002  there is no other
+        """Say that there is no other."""
+        return False
 
 
 def _from_environment() -> Secret:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from batchreset.policy.verdict import Answer, Result
+from batchreset.policy.verdict import Answer, NoToken, Result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +20,9 @@ _AWAY = frozenset({502, 503, 504})
 
 def is_away(result: Result) -> bool:
     """Say whether a result speaks of a service that is unreachable or unavailable."""
-    return not isinstance(result, Answer) or result.status in _AWAY
+    if isinstance(result, Answer):
+        return result.status in _AWAY
+    return not isinstance(result, NoToken)
 
 
 class Outage:

@@ -96,6 +96,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     journal: list[Change] = []
     async with _directory(settings, inputs.tokens, journal) as directory:
         inputs.progress("signing in")
+        await inputs.tokens.token()
         operator = await who_is_signed_in(directory)
         rules, unchecked = await rules_for(directory, operator, settings)
         run_id = folders.new_run_id(sources[0].name)

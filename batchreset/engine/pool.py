@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,17 +16,15 @@ from batchreset.graph.session import new_request_id
 from batchreset.model import Fate, PasswordSource, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.verdict import Accepted, Ambiguous, SignedOut, judge
-from batchreset.status import rows
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 from batchreset.vault.making import generate
 
 if TYPE_CHECKING:
     import itertools
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from sqlalchemy import Engine
+    from collections.abc import Iterator, Mapping
 
     from batchreset.engine.control import Control
+    from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
     from batchreset.engine.outage import Outage
     from batchreset.engine.tracker import Tracker
@@ -38,33 +35,7 @@ if TYPE_CHECKING:
     from batchreset.status.rows import Work
     from batchreset.vault.sealing import RunKey, Sealer
 
-_CHUNK = 500
 _MAY_BE_SENT = frozenset({Fate.UNSENT, Fate.POSSIBLE})
-
-
-class Feed:
-    """Rows for the workers: first those found in doubt at the start, then the ready ones in input order."""
-
-    def __init__(self, engine: Engine, first: Iterable[Work], control: Control) -> None:
-        """Read the status table a chunk at a time."""
-        self._engine = engine
-        self._waiting = deque(first)
-        # They pass through `ready` on their way, and must not be handed out again then.
-        self._handed_out = {work.id for work in self._waiting}
-        self._control = control
-        self._last = 0
-
-    def take(self) -> Work | None:
-        """Return the next row; None when there is no more, or sending has stopped."""
-        if self._control.sending_stopped.is_set():
-            return None
-        while not self._waiting:
-            chunk = rows.work(self._engine, State.READY, after=self._last, limit=_CHUNK)
-            if not chunk:
-                return None
-            self._last = chunk[-1].id
-            self._waiting.extend(work for work in chunk if work.id not in self._handed_out)
-        return self._waiting.popleft()
 
 
 @dataclass(frozen=True, slots=True)

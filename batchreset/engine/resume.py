@@ -40,6 +40,7 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
             journal: list[Change] = []
             routes = Routes(resets=Turnstile(Pacer()))
             settings = restore(line.settings)
+            await tokens.token()
             async with GraphSession(line.graph_url, tokens, connections=settings.workers) as graph:
                 directory = Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
                 operator = await who_is_signed_in(directory)

@@ -17,10 +17,11 @@ from batchreset.clock import timestamp
 from batchreset.engine import folder as folders
 from batchreset.engine.control import Control
 from batchreset.engine.faults import plain_errors
+from batchreset.engine.feed import Feed
 from batchreset.engine.ledger import Ledger, entry
 from batchreset.engine.leftovers import take_up
 from batchreset.engine.outage import Outage
-from batchreset.engine.pool import Additions, Feed, Passwords, Pool, Sending
+from batchreset.engine.pool import Additions, Passwords, Pool, Sending
 from batchreset.engine.progress import Teller
 from batchreset.engine.tracker import Patience, Tracker
 from batchreset.errors import BatchResetError, KeyMissingError
@@ -127,7 +128,12 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
     with Writer(engine, on_broken) as writer:
         ledger = Ledger(writer, rows.counts(engine), Breaker(Limit.parse(settings.max_failures)), control)
         ledger.note(logged("started", version=__version__, workers=settings.workers))
-        async with GraphSession(settings.graph_root, means.tokens, connections=2 * settings.workers) as graph:
+        async with GraphSession(
+            settings.graph_root,
+            means.tokens,
+            connections=2 * settings.workers,
+            on_renewal=lambda exchange: ledger.note(entry("write" if exchange.method != "GET" else "read", exchange)),
+        ) as graph:
             routes = Routes(resets=Turnstile(Pacer(settings.rate)))
             patience = Patience(
                 deadline=seconds(settings.deadline, "--deadline"),

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import ssl
-import urllib.request
 import uuid
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
-import truststore
 from yarl import URL
 
-from batchreset.errors import SettingsError
-from batchreset.policy.verdict import Answer, Lost, NotSent, Result
-from batchreset.settings import is_loopback
+from batchreset.errors import SignInError, SignInUnreachableError
+from batchreset.graph.challenge import claims_in
+from batchreset.network import proxy_for, trusted
+from batchreset.policy.verdict import Answer, Lost, NoToken, NotSent, Result
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import SimpleNamespace, TracebackType
 
     from batchreset.auth.token import TokenSource
+    from batchreset.secret import Secret
 
 #: Bytes of a body that are read; what is longer counts as unreadable.
 MAX_BODY = 1024 * 1024
@@ -71,17 +69,28 @@ def new_request_id() -> str:
 class GraphSession:
     """A session to one Graph root. Use as an async context manager; `connections` bounds the requests under way."""
 
-    def __init__(self, root: str, tokens: TokenSource, *, connections: int) -> None:
-        """Talk to `root` (no version, no trailing slash) with tokens from `tokens`."""
+    def __init__(
+        self,
+        root: str,
+        tokens: TokenSource,
+        *,
+        connections: int,
+        on_renewal: Callable[[Exchange], None] = lambda _: None,
+    ) -> None:
+        """Talk to `root` (no version, no trailing slash) with tokens from `tokens`.
+
+        `on_renewal` is told of each request that was refused for its token (401) and is sent again with another.
+        """
         self.root = root
         self._tokens = tokens
+        self._on_renewal = on_renewal
         self._connections = connections
-        self._proxy = _proxy_for(root)
+        self._proxy = proxy_for(root)
         self._base = URL(f"{root}/v1.0/", encoded=True)
         self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        secure = _trust() if self._base.scheme == "https" else True
+        secure = trusted() if self._base.scheme == "https" else True
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_note_departure)
         self._http = aiohttp.ClientSession(
@@ -126,7 +135,7 @@ class GraphSession:
         client_request_id: str | None = None,
         max_body: int = MAX_BODY,
     ) -> Exchange:
-        """Send one request and say what came of it.
+        """Send one request and say what came of it; where its token is taken no more, once again with another.
 
         `path` is below the version, or a URL that `resolve` returned; it is sent to the letter, since an operation's
         query string routes to the right backend and a nextLink is opaque.
@@ -135,12 +144,29 @@ class GraphSession:
         url = f"{self.root}/v1.0{path}" if path.startswith("/") else self.resolve(path)
         if url is None:
             raise ValueError("a request to another host than Graph's")
-        token = await self._tokens.token()
-        sent = {**(headers or {}), "Authorization": f"Bearer {token.reveal()}", "client-request-id": name}
+        given = {**(headers or {}), "client-request-id": name}
         clock = asyncio.get_running_loop().time
-        start = clock()
-        result = await self._exchange(method, url, body, sent, max_body)
-        return Exchange(method, url.removeprefix(self.root), name, result, clock() - start)
+
+        async def once(token: Secret) -> Exchange:
+            start = clock()
+            sent = {**given, "Authorization": f"Bearer {token.reveal()}"}
+            result = await self._exchange(method, url, body, sent, max_body)
+            return Exchange(method, url.removeprefix(self.root), name, result, clock() - start)
+
+        try:
+            token = await self._tokens.token()
+            exchange = await once(token)
+            if exchange.status != HTTPStatus.UNAUTHORIZED or not isinstance(exchange.result, Answer):
+                return exchange
+            claims = claims_in(exchange.result.headers.get("WWW-Authenticate"))
+            if not await self._tokens.renew(token, claims):
+                return exchange
+            self._on_renewal(exchange)
+            return await once(await self._tokens.token())
+        except SignInUnreachableError as error:
+            return Exchange(method, url.removeprefix(self.root), name, NotSent(str(error).rstrip(".")), 0.0)
+        except SignInError as error:
+            return Exchange(method, url.removeprefix(self.root), name, NoToken(str(error).rstrip(".")), 0.0)
 
     async def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], max_body: int) -> Result:
         departure = _Departure()
@@ -190,37 +216,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         told = f"the proxy answered {error.status}"
     return f"{type(error).__name__}: {told}" if told else type(error).__name__
-
-
-def _trust() -> ssl.SSLContext:
-    """Trust what the operating system trusts, and what SSL_CERT_FILE or REQUESTS_CA_BUNDLE add."""
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-        if path := os.environ.get(variable):
-            try:
-                context.load_verify_locations(cafile=path)
-            except (OSError, ssl.SSLError) as error:
-                raise SettingsError(f"{variable}={path}: these certificates cannot be read ({error}).") from error
-    return context
-
-
-def _proxy_for(root: str) -> str | None:
-    """Say which proxy HTTPS_PROXY and NO_PROXY (or the system's settings) name for Graph; loopback goes direct.
-
-    Raises `SettingsError` for a proxy that cannot be used; its URL may hold a password and is not quoted.
-    """
-    parts = urlsplit(root)
-    host = parts.hostname or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy:
-        return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        is_usable = URL(proxy).scheme in {"http", "https"} and bool(URL(proxy).host)
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise SettingsError(f"{parts.scheme.upper()}_PROXY: give the proxy as http://HOST:PORT.")
-    return proxy

@@ -56,7 +56,14 @@ class Lost:
     why: str
 
 
-Result: TypeAlias = Answer | NotSent | Lost
+@dataclass(frozen=True, slots=True)
+class NoToken:
+    """No token could be had, and none will be until someone signs in: the request never left."""
+
+    why: str
+
+
+Result: TypeAlias = Answer | NotSent | Lost | NoToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class SignedOut:
-    """The token is no longer taken (401). Nothing was applied; no request will be until someone signs in."""
+    """There is no token that is taken. Nothing was applied; no request will be until someone signs in."""
 
     why: str
 
@@ -114,6 +121,8 @@ def judge(result: Result, now: datetime) -> Verdict:
     """
     if isinstance(result, NotSent):
         return Transient(result.why)
+    if isinstance(result, NoToken):
+        return SignedOut(result.why)
     if isinstance(result, Lost):
         return Ambiguous(result.why)
     wait = retry_after(result.headers.get("Retry-After"), now)
@@ -177,6 +186,8 @@ def judge_look(result: Result, age: float, now: datetime) -> Look:
     `age` is seconds since the operation was accepted. The body alone decides (Microsoft publishes a sample where
     the GET itself answers 202); a status never heard of means go on asking.
     """
+    if isinstance(result, NoToken):
+        return SignedOut(result.why)
     if not isinstance(result, Answer):
         return Transient(result.why)
     wait = retry_after(result.headers.get("Retry-After"), now)

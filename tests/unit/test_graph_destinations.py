@@ -7,7 +7,8 @@ from aiohttp import web
 
 from batchreset.auth.token import GivenToken
 from batchreset.errors import SettingsError
-from batchreset.graph.session import Exchange, GraphSession, _proxy_for
+from batchreset.graph.session import Exchange, GraphSession
+from batchreset.network import proxy_for
 from batchreset.policy.verdict import NotSent
 from batchreset.secret import Secret
 from tests.support.clock import run_virtual
@@ -170,7 +171,7 @@ def test_which_proxy_is_taken(
     """As HTTPS_PROXY and NO_PROXY say; loopback goes direct."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert _proxy_for(root) == proxy
+    assert proxy_for(root) == proxy
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_a_proxy_that_cannot_be_used_is_refused(proxy: str, monkeypatch: pytest.
     """Before anything is sent, and without its password."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as refusal:
-        _proxy_for(ROOT)
+        proxy_for(ROOT)
     assert "hunter2" not in str(refusal.value)
 
 
