@@ -20,6 +20,9 @@ _PREFIX = "BATCHRESET_"
 _TYPES = get_type_hints(Settings)
 #: Lists are named in the plural in the config file.
 _IN_FILE: Mapping[str, str] = MappingProxyType({"protected": "protect", "recipients": "recipient"})
+_TRUTH: Mapping[str, bool] = MappingProxyType(
+    {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+)
 _WANTED: Mapping[Any, str] = MappingProxyType({int: "a whole number", float: "a number"})
 
 
@@ -129,7 +132,9 @@ def _value(item: Field[Any], given: Any, where: str) -> Any:
         return tuple(text for each in texts if (text := str(each).strip()))
     kind, value = type_of(item.name), texts[0]
     if kind is bool:
-        return value
+        if str(value).lower() not in _TRUTH:
+            raise UsageError(f"{where} {value}: give true or false.")
+        return _TRUTH[str(value).lower()]
     try:
         # By way of its text, so that 3.5 workers from a config file are refused and not cut.
         return kind(str(value))

@@ -105,7 +105,10 @@ class Kind(StrEnum):
 class Method(StrEnum):
     """By which route of Graph a password is reset."""
 
+    #: Whichever of the others the sign-in allows; a run's plan names that one.
+    AUTO = "auto"
     RESET_PASSWORD = "reset-password"  # noqa: S105  a route, no password
+    PASSWORD_PROFILE = "password-profile"  # noqa: S105  a route, no password
 
 
 class PasswordSource(StrEnum):
@@ -165,12 +168,25 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who is signed in, and to which tenant. `object_id` is None for an application."""
+    """Who is signed in, and to which tenant.
+
+    `object_id` is None for an application; `tenant` is empty where the tenant's name may not be read.
+    """
 
     object_id: str | None
     user: str
     tenant_id: str
     tenant: str
+
+    @property
+    def is_application(self) -> bool:
+        """Whether an application signed in as itself, with no person behind it."""
+        return self.object_id is None
+
+    @property
+    def tenant_text(self) -> str:
+        """The tenant as people read it, by its name where that is known."""
+        return f"{self.tenant} ({self.tenant_id})" if self.tenant else self.tenant_id
 
 
 def outcome_of(state: State) -> Outcome:

@@ -23,9 +23,28 @@ if TYPE_CHECKING:
 
 
 class Auth(StrEnum):
-    """How to sign in."""
+    """How to sign in: as a person, as an application, or with a token that somebody else obtained."""
 
+    INTERACTIVE = "interactive"
+    DEVICE_CODE = "device-code"
+    SECRET = "secret"  # noqa: S105  a way to sign in, no secret
+    CERTIFICATE = "certificate"
+    MANAGED_IDENTITY = "managed-identity"
     TOKEN = "token"  # noqa: S105  a way to sign in, no token
+
+
+class IfEmpty(StrEnum):
+    """What a cohort without rows is."""
+
+    ERROR = "error"
+    OK = "ok"
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Cloud(StrEnum):
@@ -49,6 +68,8 @@ GRAPH_ROOTS: Mapping[Cloud, str] = MappingProxyType(
 
 #: Headers that a user may not set on a reset: the client owns them.
 _OWN_HEADERS = frozenset({"authorization", "host", "client-request-id"})
+#: Properties that hold the password, by either route.
+_OWN_PROPERTIES = MappingProxyType({"newpassword": "newPassword", "password": "password"})
 #: A header's name, by RFC 9110.
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _LABEL = r"[\w-]{1,63}"
@@ -56,6 +77,7 @@ _ROOT = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[::1\])(:(?P<port>\d{{1,5}}))?(/[\w.~-]+)*",
     re.ASCII | re.IGNORECASE,
 )
+_AUTHORITY = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?/[\w.-]+/?", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
 _UNIT_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0})
@@ -88,8 +110,29 @@ class Settings:
         group="tenant",
         metavar="NAME",
     )
+
+    # Who signs in, and how.
     auth: Auth | None = _option(
-        None, "How to sign in: token (a bearer token from BATCHRESET_ACCESS_TOKEN).", group="tenant", metavar="NAME"
+        None,
+        "How to sign in: interactive | device-code | secret | certificate | managed-identity | token. "
+        "[default: token where BATCHRESET_ACCESS_TOKEN is set, else interactive]",
+        group="signin",
+        metavar="NAME",
+    )
+    tenant: str | None = _option(
+        None, "The tenant to sign in to: its id, or one of its domains.", group="signin", metavar="ID"
+    )
+    client_id: str | None = _option(
+        None,
+        "The application to sign in with, by its client id; of a managed identity, the user-assigned one.",
+        group="signin",
+        metavar="ID",
+    )
+    account: str | None = _option(
+        None, "The account to sign in with, by UPN: not the one of every day.", group="signin", metavar="UPN"
+    )
+    authority: str | None = _option(
+        None, "The sign-in service's URL, tenant included, if not the cloud's.", group="signin", metavar="URL"
     )
 
     # Who is reset.
@@ -108,7 +151,13 @@ class Settings:
     )
 
     # How they are reset.
-    method: Method = _option(Method.RESET_PASSWORD, "The route: reset-password.", group="cohort", metavar="NAME")
+    method: Method = _option(
+        Method.AUTO,
+        "The route: auto (reset-password for a person, password-profile for an application) | reset-password | "
+        "password-profile.",
+        group="cohort",
+        metavar="NAME",
+    )
     password_source: PasswordSource = _option(
         PasswordSource.GENERATED,
         "generated (made here) | system (made by the service) | column (from the cohort).",
@@ -132,6 +181,12 @@ class Settings:
         None, "Recorded in plan, report and audit trail.", group="cohort", metavar="TEXT"
     )
 
+    require_mfa: bool = _option(
+        False,
+        "Have users pass multifactor authentication before they choose their own password (password-profile).",
+        group="cohort",
+    )
+
     # How fast, how far.
     workers: int = _option(32, "Requests under way at once.", group="go", metavar="N")
     rate: float | None = _option(None, "Never more writes a second than this.", group="go", metavar="N")
@@ -151,7 +206,28 @@ class Settings:
         group="go",
         metavar="DURATION",
     )
+    limit: int | None = _option(
+        None, "Send at most this many accounts now; the rest waits for resume.", group="go", metavar="N"
+    )
+    stop_after: str | None = _option(
+        None, "Stop sending after this long; the rest waits for resume.", group="go", metavar="DURATION"
+    )
     yes: bool = _option(False, "Do not ask.", group="go", flag_only=True)
+    again: bool = _option(
+        False, "Carry out a cohort again that has not changed since its last finished run.", group="go", flag_only=True
+    )
+
+    # For runs that nobody watches.
+    if_empty: IfEmpty = _option(
+        IfEmpty.ERROR, "What a cohort without rows is: ok | error.", group="cohort", metavar="WHAT"
+    )
+    log_format: LogFormat = _option(
+        LogFormat.TEXT,
+        "How the log is written: text | json (one object a line, on standard error unless --log-file names a file).",
+        group="log",
+        metavar="NAME",
+    )
+    log_file: Path | None = _option(None, "Write a log to this file, appending.", group="log", metavar="FILE")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is read or sent."""
@@ -163,14 +239,22 @@ class Settings:
             raise UsageError("--password-source column needs --password-column NAME to say which column.")
         if self.password_column and self.password_source is not PasswordSource.COLUMN:
             raise UsageError("--password-column is for --password-source column: add it, or leave both out.")
-        for name in ("deadline", "directory_lag"):
-            seconds(getattr(self, name), f"--{name.replace('_', '-')}")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"--limit {self.limit}: at least one account is needed.")
+        for name in ("deadline", "directory_lag", "stop_after"):
+            if (text := getattr(self, name)) is not None:
+                seconds(text, f"--{name.replace('_', '-')}")
         if self.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", self.max_failures):
             raise UsageError(
                 f"--max-failures {self.max_failures}: give a number such as 25, or a percentage such as 5%."
             )
         self._check_additions()
         _check_graph_url(self.graph_root)
+        if self.authority is not None and not _AUTHORITY.fullmatch(self.authority):
+            raise UsageError(
+                "--authority: give the sign-in service's URL with the tenant, "
+                "such as https://login.microsoftonline.com/contoso.example; it begins with https://."
+            )
 
     def _check_additions(self) -> None:
         for name, _ in pairs(self.header, "--header"):
@@ -179,9 +263,9 @@ class Settings:
             if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
                 raise UsageError(f"--header {name}: this header is set by batchreset and cannot be replaced.")
         for name, _ in pairs(self.body_property, "--body-property"):
-            if name.lower() == "newpassword":
+            if own := _OWN_PROPERTIES.get(name.lower()):
                 raise UsageError(
-                    "--body-property newPassword: passwords never go on a command line; use --password-source column."
+                    f"--body-property {own}: passwords never go on a command line; use --password-source column."
                 )
 
     @property

@@ -15,7 +15,10 @@ class TokenSource(Protocol):
     """Hands out the bearer token for the next request.
 
     Both raise `SignInUnreachableError` where trying again may help, else `SignInError` with what to do.
+    `is_renewable` says whether there will be another token when this one ends.
     """
+
+    is_renewable: bool
 
     async def token(self) -> Secret:
         """Return a token that is good now."""
@@ -29,6 +32,8 @@ class TokenSource(Protocol):
 
 class GivenToken:
     """A token that somebody else obtained."""
+
+    is_renewable = False
 
     def __init__(self, token: Secret) -> None:
         """Take the token."""
@@ -49,6 +54,8 @@ class EnvironmentToken:
     So whoever has no token yet is told first what is wrong with the cohort. Raises `SignInError` where there is none.
     """
 
+    is_renewable = False
+
     def __init__(self) -> None:
         """Look for nothing yet."""
         self._token: Secret | None = None
@@ -68,8 +75,7 @@ def _from_environment() -> Secret:
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
         raise SignInError(
-            f"Not signed in: put a delegated Microsoft Graph access token into the environment variable {VARIABLE}; "
-            "it needs UserAuthenticationMethod.ReadWrite.All, User.Read.All and RoleManagement.Read.Directory."
+            f"Not signed in: --auth token needs a Microsoft Graph access token in the environment variable {VARIABLE}."
         )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise SignInError(f"{VARIABLE} holds no bearer token: it has spaces or foreign characters.")

@@ -37,11 +37,13 @@ _TENANTS = frozenset({TENANT_ID, DOMAIN, "common", "organizations"})
 
 
 @asynccontextmanager
-async def serve_authority(tenant: Tenant, tls: ssl.SSLContext, port: int = 0) -> AsyncIterator[str]:
-    """Serve the tenant's sign-in on 127.0.0.1 (any free port for 0) and yield `https://localhost:PORT/TENANT`.
+async def serve_authority(
+    tenant: Tenant, tls: ssl.SSLContext, port: int = 0, host: str = "localhost"
+) -> AsyncIterator[str]:
+    """Serve the tenant's sign-in on 127.0.0.1 (any free port for 0) and yield `https://HOST:PORT/TENANT`.
 
     Serve the tenant itself first: its time, by which tokens expire, passes only meanwhile. `tls` holds a certificate
-    for localhost. Raises `OSError` where the port is taken.
+    for `host`, by which it calls itself. Raises `OSError` where the port is taken.
     """
     authority = _Authority(tenant)
 
@@ -51,7 +53,7 @@ async def serve_authority(tenant: Tenant, tls: ssl.SSLContext, port: int = 0) ->
         return authority.answer(segments_of(request.path), form, correlation_id)
 
     async with listening(handle, port, tls) as found:
-        authority.root = f"https://localhost:{found}"
+        authority.root = f"https://{host}:{found}"
         yield f"{authority.root}/{TENANT_ID}"
 
 

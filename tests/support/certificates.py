@@ -54,19 +54,19 @@ class PrivateAuthority:
         self.bundle = folder / "private-authority.pem"
         self.bundle.write_bytes(builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
 
-    def server_context(self) -> ssl.SSLContext:
-        """Return what a server for localhost speaks TLS with."""
+    def server_context(self, host: str = "localhost") -> ssl.SSLContext:
+        """Return what a server for `host` speaks TLS with."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))])
+        names = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(IPv4Address("127.0.0.1"))])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
-            _builder(_name("localhost"), self._name, key)
+            _builder(_name(host), self._name, key)
             .add_extension(names, critical=False)
             .add_extension(issuer, critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
-        chain = self._folder / "localhost.pem"
+        chain = self._folder / f"{host}.pem"
         chain.write_bytes(_pem(key) + builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)

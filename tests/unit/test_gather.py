@@ -214,3 +214,22 @@ def test_every_setting_has_a_type_that_can_be_given() -> None:
     for item in fields(Settings):
         assert is_list(item.name) or callable(type_of(item.name))
         assert item.metadata["help"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("true", True), ("YES", True), ("1", True), ("false", False), ("0", False)]
+)
+def test_a_switch_in_the_environment_is_on_or_off(text: str, meant: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001  a case
+    """`false` is not taken for a text that is not empty."""
+    monkeypatch.setenv("BATCHRESET_REQUIRE_MFA", text)
+    assert gather({}).require_mfa is meant
+
+
+def test_a_switch_that_is_neither_is_refused(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming where it stands."""
+    monkeypatch.setenv("BATCHRESET_REQUIRE_MFA", "perhaps")
+    with pytest.raises(UsageError, match="BATCHRESET_REQUIRE_MFA perhaps"):
+        gather({})
+    monkeypatch.delenv("BATCHRESET_REQUIRE_MFA")
+    config.write_text("require-mfa = true\n")
+    assert gather({}, config).require_mfa

@@ -206,3 +206,41 @@ def test_settings_are_recorded_as_json() -> None:
     recorded = Settings(protect=("ana@contoso.example",), rate=2.5).recorded()
     assert json.loads(json.dumps(recorded))["protect"] == ["ana@contoso.example"]
     assert recorded["out"] == "reports"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://login.microsoftonline.com/contoso.example",
+        "https://login.microsoftonline.us/6f1c0d2e-0000-4000-8000-000000000000/",
+        "https://localhost:8443/tenant",
+    ],
+)
+def test_authorities_that_may_be_used(url: str) -> None:
+    """A sign-in service of one's own, with the tenant."""
+    assert Settings(authority=url).authority == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8443/tenant",
+        "https://login.microsoftonline.com",
+        "https://login.microsoftonline.com/a/b",
+        "https://user:pass@login.microsoftonline.com/contoso.example",
+        "login.microsoftonline.com/contoso.example",
+        "https://login.microsoftonline.com/contoso.example?x=1",
+    ],
+)
+def test_authorities_that_may_not(url: str) -> None:
+    """Codes and secrets travel there, so never without TLS; what is given besides host and tenant is a mistake."""
+    with pytest.raises(UsageError, match="--authority"):
+        Settings(authority=url)
+
+
+def test_nothing_is_sent_to_nobody() -> None:
+    """A limit of none is refused, and so is a time to stop that is none."""
+    with pytest.raises(UsageError, match="--limit 0"):
+        Settings(limit=0)
+    with pytest.raises(UsageError, match="--stop-after soon"):
+        Settings(stop_after="soon")
