@@ -4,11 +4,13 @@
     plan = await batchreset.plan("cohort.csv", settings)
     result = await batchreset.run(plan, settings, progress=print)
 
-The token comes from the environment, as on the command line. Importing this package imports nothing heavy.
+Sign-in goes as on the command line, but nobody is asked. What is decided is logged under the name `batchreset`.
+Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from batchreset.errors import BatchResetError
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from batchreset.engine.progress import Snapshot
     from batchreset.engine.result import Result
 
+# A program that says nothing of logging hears nothing of ours.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 __all__ = ["BatchResetError", "Settings", "__version__", "plan", "run"]
 
 
@@ -31,11 +36,11 @@ async def plan(cohort: str | Path | Sequence[str | Path], settings: Settings) ->
 
     Raises a `RefusedError` when the cohort, the sign-in or the directory does not allow a plan.
     """
-    from batchreset.auth.token import EnvironmentToken  # noqa: PLC0415  importing the package stays cheap
+    from batchreset.auth.sign_in import sign_in  # noqa: PLC0415  importing the package stays cheap
     from batchreset.engine.plan import Inputs, make  # noqa: PLC0415
 
     paths = [cohort] if isinstance(cohort, str) or not hasattr(cohort, "__iter__") else cohort
-    return await make(Inputs(cohort=[str(path) for path in paths], tokens=EnvironmentToken()), settings)
+    return await make(Inputs(cohort=[str(path) for path in paths], tokens=sign_in(settings)), settings)
 
 
 async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], None] = lambda _: None) -> Result:
@@ -43,9 +48,9 @@ async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], Non
 
     Raises `LockedError` when another process works on the run, `StatusTableError` when the disk did not take all.
     """
-    from batchreset.auth.token import EnvironmentToken  # noqa: PLC0415
+    from batchreset.auth.sign_in import sign_in  # noqa: PLC0415
     from batchreset.engine.result import Result  # noqa: PLC0415
     from batchreset.engine.runner import Means, carry_out  # noqa: PLC0415
 
-    summary = await carry_out(plan.folder, settings, Means(EnvironmentToken(), plan.key, progress))
+    summary = await carry_out(plan.folder, settings, Means(sign_in(settings), plan.key, progress))
     return Result(plan.folder, summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchreset.cli import rehearse, reports, runs, secrets
+from batchreset.cli import logs, rehearse, reports, runs, secrets, signin
 from batchreset.cli.options import ARGUMENTS
 from batchreset.cli.terminal import say
+from batchreset.engine import events
 from batchreset.errors import BatchResetError
 from batchreset.version import __version__
 
@@ -30,6 +32,10 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     reports.runs,
     rehearse.rehearse,
     rehearse.tenant,
+    signin.login,
+    signin.logout,
+    signin.whoami,
+    signin.doctor,
     secrets.keys,
 )
 
@@ -39,11 +45,14 @@ def main() -> None:
     _prepare_streams()
     _end_gently()
     _no_core_dumps()
-    try:
-        app(prog_name="batchreset")
-    except BatchResetError as error:
-        say(f"batchreset: {error}")
-        sys.exit(error.exit_status)
+    with logs.until_exit():
+        try:
+            app(prog_name="batchreset")
+        except BatchResetError as error:
+            events.tell("error", level=logging.ERROR, text=str(error))
+            if not logs.has_standard_error():
+                say(f"batchreset: {error}")
+            sys.exit(error.exit_status)
 
 
 def _app() -> typer.Typer:

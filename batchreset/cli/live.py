@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from batchreset.cli import logs
 from batchreset.cli.terminal import say
 from batchreset.cli.words import snapshot_text
 
@@ -23,7 +24,7 @@ _EVERY = 5.0
 
 def live() -> AbstractContextManager[Callable[[Snapshot], None]]:
     """Return a context that yields what to call with each snapshot. Everything goes to standard error."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not logs.has_standard_error():
         return _bar()
     tell = unhurried(first=0.0)
     return nullcontext(lambda snapshot: tell(snapshot_text(snapshot)))

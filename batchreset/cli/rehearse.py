@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchreset.cli import logs
 from batchreset.cli.asynchronous import run_async
 from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, Cohort, Config, Flags, takes
-from batchreset.cli.runs import refuse_if_nothing_left, telling_of_a_new_key
+from batchreset.cli.runs import empty_as_chosen, refuse_if_nothing_left, telling_of_a_new_key
 from batchreset.cli.terminal import say, show
 from batchreset.cli.words import end_text, plan_text
 from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError
 from batchreset.gather import gather
 from batchreset.model import Outcome, RunState
-from batchreset.settings import Auth, Cloud, Settings
+from batchreset.settings import Auth, Cloud, IfEmpty, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ _DISAGREES = 1
 Seed = Annotated[int, typer.Option(help="Draws who is awkward, and how.", metavar="N")]
 
 
-@takes("out", "cohort", "go")
+@takes("out", "cohort", "go", "log")
 def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Run against a simulated tenant on this machine.
 
@@ -54,7 +55,9 @@ def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config:
     """
     patience = {"deadline": flags["deadline"] or _DEADLINE, "directory_lag": flags["directory_lag"] or _LAG}
     settings = gather({**flags, **patience, **_NO_REAL_TENANT}, config)
-    plan, summary, wrong = run_async(_rehearse(cohort, settings, seed))
+    logs.begin(settings)
+    with empty_as_chosen(settings, as_json=as_json):
+        plan, summary, wrong = run_async(_rehearse(cohort, settings, seed))
     if as_json:
         show(json.dumps({**summary.recorded(), "folder": str(plan.folder), "disagreements": wrong}, indent=2))
     else:
@@ -146,7 +149,13 @@ def _identifiers(cohort: Sequence[str], settings: Settings, stdin: BinaryIO | No
     """Yield the accounts that a cohort names; the simulated tenant is to hold them."""
     from batchreset import cohort as cohorts
 
-    sources = cohorts.inspect(cohort, column=settings.column, password_column=settings.password_column, stdin=stdin)
+    sources = cohorts.inspect(
+        cohort,
+        column=settings.column,
+        password_column=settings.password_column,
+        stdin=stdin,
+        may_be_empty=settings.if_empty is IfEmpty.OK,
+    )
     for source in sources:
         for chunk in cohorts.read(source):
             yield from (key for key in chunk["key"] if key)

@@ -5,28 +5,38 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchreset.cli.asynchronous import run_async
+from batchreset.cli import logs
+from batchreset.cli.asynchronous import event_loop
 from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, Cohort, Config, Flags, Run, takes
 from batchreset.cli.terminal import confirm, say, show
 from batchreset.cli.words import accounts, end_text, plan_text, plan_values, quoted
-from batchreset.errors import RefusedError
+from batchreset.engine import events
+from batchreset.errors import RefusedError, SignInNeededError
 from batchreset.gather import gather, restore
+from batchreset.model import RunState
+from batchreset.settings import IfEmpty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
+    from batchreset.auth.token import TokenSource
+    from batchreset.cli.asynchronous import EventLoop
     from batchreset.engine.plan import Plan
+    from batchreset.engine.repeat import Earlier
     from batchreset.settings import Settings
-    from batchreset.vault.sealing import RunKey
+
+#: Settings of the command that is being run, and of no run: they are never taken from a run's record.
+_OF_THE_COMMAND = ("out", "log_format", "log_file")
 
 
-@takes("out", "cohort", "go", "tenant")
+@takes("out", "cohort", "go", "tenant", "signin", "log")
 def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Reset a cohort: load, screen, ask, reset, report.
 
@@ -36,17 +46,20 @@ def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags
       batchreset run cohort.csv
       batchreset run leak.xlsx --ticket INC-4711 --protect breakglass@contoso.example
       batchreset run cohort.csv --yes --json > result.json
+      batchreset run nightly.csv --yes --if-empty ok --auth certificate --log-format json
       batchreset run - < cohort.csv
     """
     settings = gather(flags, config)
-    made = _make_plan(cohort, settings)
-    say(plan_text(made))
-    refuse_if_nothing_left(made)
-    _ask(made, settings, stdin_is_taken="-" in cohort)
-    _carry_out(made.folder, settings, made.key, as_json=as_json)
+    logs.begin(settings)
+    with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
+        made, tokens = _make_plan(loop, cohort, settings)
+        say(plan_text(made))
+        refuse_if_nothing_left(made)
+        _ask(made, settings, stdin_is_taken="-" in cohort)
+        _carry_out(loop, made, settings, tokens, as_json=as_json)
 
 
-@takes("out", "cohort", "go", "tenant")
+@takes("out", "cohort", "go", "tenant", "signin", "log")
 def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Show what run would do; changes nothing in the tenant.
 
@@ -56,17 +69,23 @@ def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flag
       batchreset plan cohort.csv
       batchreset plan leaked.txt helpdesk.csv --json
     """
-    made = _make_plan(cohort, gather(flags, config))
+    from batchreset.engine.repeat import finished_earlier
+
+    settings = gather(flags, config)
+    logs.begin(settings)
+    with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
+        made, _ = _make_plan(loop, cohort, settings)
+    earlier = finished_earlier(made)
     if as_json:
-        show(json.dumps(plan_values(made), indent=2))
+        show(json.dumps({**plan_values(made), "unchanged_since": earlier and asdict(earlier)}, indent=2))
     else:
-        show(plan_text(made))
+        show("\n".join([plan_text(made), *(["", f"Mind that {_unchanged(earlier)}."] if earlier else [])]))
     refuse_if_nothing_left(made)
     if not as_json:
         show(f"\nCarry it out with: batchreset resume {quoted(made.folder)}")
 
 
-@takes("out", "go")
+@takes("out", "go", "signin", "log")
 def resume(
     run: Run,
     *,
@@ -79,24 +98,26 @@ def resume(
 ) -> None:
     """Carry out a plan, or go on with an interrupted or halted run.
 
-    Screens again and asks as run does. The settings are those of the plan, but for what is given here.
+    Screens again and asks as run does. The settings are those of the plan, but for what is given here; --limit and
+    --stop-after are for one start only.
 
     Examples:
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
-    from batchreset.auth.token import EnvironmentToken
     from batchreset.engine import folder as folders
-    from batchreset.engine.passwords import key_at_hand
     from batchreset.engine.resume import prepare
 
-    folder = folders.find(run, gather({"out": flags["out"]}, config).out)
-    made = run_async(prepare(folder, EnvironmentToken(), retry_failed=retry_failed))
-    settings = gather({**flags, "out": None}, base=restore(made.record.settings))
-    say(plan_text(made))
-    if made.ready:
-        _ask(made, settings, stdin_is_taken=False)
-    _carry_out(folder, settings, key_at_hand(folder), as_json=as_json)
+    here = gather({name: flags[name] for name in _OF_THE_COMMAND}, config)
+    logs.begin(here)
+    folder = folders.find(run, here.out)
+    settings = gather({**flags, **dict.fromkeys(_OF_THE_COMMAND)}, base=_settings_of(folder))
+    with event_loop() as loop:
+        made, tokens = _signed_in(loop, settings, lambda tokens: prepare(folder, tokens, retry_failed=retry_failed))
+        say(plan_text(made))
+        if made.ready:
+            _ask(made, settings, stdin_is_taken=False)
+        _carry_out(loop, made, settings, tokens, as_json=as_json)
 
 
 def refuse_if_nothing_left(plan: Plan) -> None:
@@ -116,49 +137,118 @@ def telling_of_a_new_key() -> Iterator[None]:
         say(f"Your key, which opens sealed passwords, is now in {identity.path()}; keep a copy of it.\n")
 
 
-def _make_plan(cohort: list[str], settings: Settings) -> Plan:
-    from batchreset.auth.token import EnvironmentToken
+@contextmanager
+def empty_as_chosen(settings: Settings, *, as_json: bool) -> Iterator[None]:
+    """End the command well where the cohort read in this context has no rows, and --if-empty says that this is well."""
+    from batchreset.cohort import EmptyError
+
+    try:
+        yield
+    except EmptyError as nothing:
+        if settings.if_empty is IfEmpty.ERROR:
+            raise
+        show(json.dumps({"rows": 0, "state": "nothing to do"}) if as_json else f"Nothing to do: {nothing}")
+        raise typer.Exit from None
+
+
+def _settings_of(folder: Path) -> Settings:
+    """Return the settings that a run was planned with; what bounded one start does not bound the next."""
+    from batchreset.status import database, record
+
+    engine = database.connect(folder)
+    try:
+        line = record.load(engine)
+    finally:
+        engine.dispose()
+    settings = restore(line.settings)
+    return settings if line.state is RunState.PLANNED else settings.but(limit=None, stop_after=None)
+
+
+def _make_plan(loop: EventLoop, cohort: list[str], settings: Settings) -> tuple[Plan, TokenSource]:
     from batchreset.engine.plan import Inputs, make
 
     stdin = sys.stdin.buffer if "-" in cohort else None
-    inputs = Inputs(cohort=cohort, tokens=EnvironmentToken(), stdin=stdin, progress=unhurried())
+
+    def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
+        return make(Inputs(cohort=cohort, tokens=tokens, stdin=stdin, progress=unhurried()), settings)
+
     with telling_of_a_new_key():
-        return run_async(make(inputs, settings))
+        return _signed_in(loop, settings, work, stdin_is_taken=stdin is not None)
+
+
+def _signed_in(
+    loop: EventLoop,
+    settings: Settings,
+    work: Callable[[TokenSource], Coroutine[Any, Any, Plan]],
+    *,
+    stdin_is_taken: bool = False,
+) -> tuple[Plan, TokenSource]:
+    """Make a plan, if need be after signing in on the terminal; return the tokens that it was made with too."""
+    from batchreset.auth.sign_in import sign_in
+    from batchreset.cli.signin import sign_in_here
+
+    tokens = sign_in(settings, say)
+    try:
+        return loop.run(work(tokens)), tokens
+    except SignInNeededError:
+        if settings.yes or stdin_is_taken or not sign_in_here(settings):
+            raise
+    tokens = sign_in(settings, say)
+    return loop.run(work(tokens)), tokens
 
 
 def _ask(plan: Plan, settings: Settings, *, stdin_is_taken: bool) -> None:
     """Ask whether to go on. Raises `RefusedError` where the answer is no; the plan is kept."""
+    from batchreset.engine.repeat import finished_earlier
+
     operator, unchecked = plan.record.operator, plan.record.unchecked
     kept = f"The plan is kept: batchreset resume {quoted(plan.folder)}"
+    earlier = None if settings.again else finished_earlier(plan)
+    repeats = f"Nothing was sent: {_unchanged(earlier)}, and doing it again needs --again. {kept}" if earlier else None
     if settings.yes:
+        if repeats:
+            raise RefusedError(repeats)
         if unchecked and not settings.allow_unchecked:
             raise RefusedError(
                 f"Nothing was sent: not everything could be checked, and --yes needs --allow-unchecked then. {kept}"
             )
         return
-    tenant = f"{operator.tenant} ({operator.tenant_id})"
-    question = "\n".join(("", *unchecked, f"Reset the passwords of {accounts(plan.ready)} in {tenant}?"))
+    known = [f"Mind that {_unchanged(earlier)}."] if earlier else []
+    tenant = operator.tenant_text
+    question = "\n".join(("", *unchecked, *known, f"Reset the passwords of {accounts(plan.ready)} in {tenant}?"))
+    events.tell("asked", run=plan.run_id, accounts=plan.ready, tenant=operator.tenant_id)
     try:
         answer = confirm(question, plan.ready, stdin_is_taken=stdin_is_taken)
     except KeyboardInterrupt:
         say(f"\nbatchreset: stopped, nothing was sent. {kept}")
         raise
+    told = "nobody to ask" if answer is None else "yes" if answer else "no"
+    events.tell("answered", run=plan.run_id, answer=told)
     if answer is None:
-        raise RefusedError(f"Nothing was sent: there is no terminal to ask on, and --yes was not given. {kept}")
+        raise RefusedError(
+            repeats or f"Nothing was sent: there is no terminal to ask on, and --yes was not given. {kept}"
+        )
     if not answer:
         raise RefusedError(f"Nothing was sent: the answer was no. {kept}")
 
 
-def _carry_out(folder: Path, settings: Settings, key: RunKey | None, *, as_json: bool) -> None:
-    """Carry a run out, show how it ends, and exit with its status."""
-    from batchreset.auth.token import EnvironmentToken
+def _unchanged(earlier: Earlier) -> str:
+    when = earlier.finished_at[:16].replace("T", " ")
+    done = accounts(earlier.succeeded)
+    return f"this cohort has not changed since run {earlier.run_id}, which reset {done} and finished on {when} UTC"
+
+
+def _carry_out(loop: EventLoop, plan: Plan, settings: Settings, tokens: TokenSource, *, as_json: bool) -> None:
+    """Carry a plan out, show how it ends, and exit with its status."""
+    from batchreset.engine.passwords import key_at_hand
     from batchreset.engine.result import exit_status
     from batchreset.engine.runner import Means, carry_out
 
+    key = plan.key or key_at_hand(plan.folder)
     with live() as progress:
-        summary = run_async(carry_out(folder, settings, Means(EnvironmentToken(), key, progress)))
+        summary = loop.run(carry_out(plan.folder, settings, Means(tokens, key, progress)))
     if as_json:
-        show(json.dumps({**summary.recorded(), "folder": str(folder)}, indent=2))
+        show(json.dumps({**summary.recorded(), "folder": str(plan.folder)}, indent=2))
     else:
-        show(end_text(folder, summary))
+        show(end_text(plan.folder, summary))
     raise typer.Exit(exit_status(summary, settings.accept_excluded))

@@ -8,6 +8,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from batchreset.cli import logs
+from batchreset.engine import events
 from batchreset.errors import BatchResetError
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ _TYPE_ABOVE = 100
 
 def say(text: str) -> None:
     """Tell on standard error what goes on, as opposed to what was asked for. No run ends because nobody listens."""
+    if logs.has_standard_error():
+        events.tell("said", text=text.strip())
+        return
     with suppress(OSError):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchreset.model import Outcome, RunState, State
+from batchreset.model import Method, Outcome, RunState, State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,20 +13,24 @@ if TYPE_CHECKING:
     from batchreset.engine.progress import Snapshot
     from batchreset.report import Summary
 
+#: What a route means for a cohort.
+_ROUTE_NOTES = {Method.PASSWORD_PROFILE: "; it cannot reach synchronised accounts"}
+
 
 def plan_text(plan: Plan) -> str:
     """Say on a page what would happen."""
     line = plan.record
     lines = [f"Plan {plan.run_id}" + (" (a rehearsal, on a simulated tenant)" if line.rehearsal else ""), ""]
     facts = [
-        ("tenant", f"{line.operator.tenant} ({line.operator.tenant_id})"),
-        ("signed in as", line.operator.user or "an application"),
+        ("tenant", line.operator.tenant_text),
+        ("signed in as", line.operator.user),
         *(
             ("cohort", f"{source.name}: {source.records:,} rows, accounts in column {source.column}")
             for source in line.sources
         ),
         ("to be reset", f"{plan.ready:,} of {plan.rows:,} rows"),
-        ("route", f"{line.method}, passwords {line.settings['password_source']}"),
+        ("route", f"{line.method}, {plan.because}{_ROUTE_NOTES.get(line.method, '')}"),
+        ("passwords", line.settings["password_source"]),
         ("duration", f"about {duration(plan.seconds)} to send, by Graph's documented quota of 20 writes a second"),
         *((name, text) for name, text in (("ticket", line.ticket), ("justification", line.justification)) if text),
     ]
@@ -36,6 +40,8 @@ def plan_text(plan: Plan) -> str:
         lines += [
             f"  {count:>7,}  {reason}" for reason, count in sorted(plan.excluded.items(), key=lambda item: -item[1])
         ]
+    if plan.warnings:
+        lines += ["", "Mind:", *(f"  {sentence}" for sentence in plan.warnings)]
     if line.unchecked:
         lines += ["", "Not checked:", *(f"  {sentence}" for sentence in line.unchecked)]
     if plan.first_request:
@@ -57,8 +63,10 @@ def plan_values(plan: Plan) -> dict[str, object]:
         "tenant": {"id": line.operator.tenant_id, "name": line.operator.tenant},
         "operator": line.operator.user,
         "method": line.method,
+        "method_because": plan.because,
         "password_source": line.settings["password_source"],
         "predicted_seconds": round(plan.seconds, 1),
+        "warnings": list(plan.warnings),
         "unchecked": list(line.unchecked),
         "first_request": plan.first_request,
         "sources": [
@@ -77,7 +85,7 @@ def end_text(folder: Path, summary: Summary) -> str:
         RunState.INTERRUPTED: "Interrupted",
     }.get(RunState(summary.state), str(summary.state))
     lines = [f"{state}{' (rehearsal)' if summary.rehearsal else ''}: {summary.rows:,} rows: {told}."]
-    if summary.state == RunState.HALTED and summary.halted_because:
+    if summary.halted_because:
         lines.append(f"Because: {summary.halted_because}.")
     if summary.state in {RunState.HALTED, RunState.INTERRUPTED} and not summary.rehearsal:
         lines.append(f"Go on with: batchreset resume {quoted(folder)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from batchreset.cohort.layout import EmptyError
 from batchreset.cohort.reading import read
 from batchreset.cohort.sources import Source, inspect
 
-__all__ = ["Source", "inspect", "read"]
+__all__ = ["EmptyError", "Source", "inspect", "read"]

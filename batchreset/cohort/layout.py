@@ -23,6 +23,10 @@ class UnsuitableError(CohortError):
     """A table without accounts, where another sheet of the same workbook may have them."""
 
 
+class EmptyError(UnsuitableError):
+    """A table without rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The columns that the user named."""
@@ -48,15 +52,15 @@ class Layout:
 def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted) -> Layout:
     """Find the header and the columns from a table's first records.
 
-    Raises `UnsuitableError` when nothing here is an account, `CohortError` when the choice is the user's; `name` is
-    the file or sheet in both.
+    Raises `EmptyError` when there is no row, `UnsuitableError` when nothing here is an account, `CohortError` when the
+    choice is the user's; `name` is the file or sheet in all.
     """
     if not any(map(is_filled, head)):
-        raise UnsuitableError(f"{name} is empty: there is no account in it.")
+        raise EmptyError(f"{name} is empty: there is no account in it.")
     row = _header_row(head, wanted.column)
     columns = _columns(head, row)
     if row and not any(map(is_filled, head[row:])):
-        raise UnsuitableError(f"{name} has a header but no rows: there is no account in it.")
+        raise EmptyError(f"{name} has a header but no rows: there is no account in it.")
     account = _named(name, columns, wanted.column, "--column") if wanted.column else _chosen(name, columns, head[row:])
     password = None
     if wanted.password_column:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from batchreset.cohort import delimited, identifiers
-from batchreset.cohort.layout import Layout, UnsuitableError, Wanted, is_filled, locate
+from batchreset.cohort.layout import EmptyError, Layout, UnsuitableError, Wanted, is_filled, locate
 from batchreset.cohort.origin import HashedStream, Origin
 from batchreset.errors import CohortError
 
@@ -88,16 +88,29 @@ def inspect(
     column: str | None = None,
     password_column: str | None = None,
     stdin: BinaryIO | None = None,
+    may_be_empty: bool = False,
 ) -> tuple[Source, ...]:
     """Read every input once to its end, and understand it.
 
     `cohort` names files, or `-` for `stdin` (by default the process's own); text files are never held whole. Raises
-    `CohortError` for the first input that cannot be understood.
+    `CohortError` for the first input that cannot be understood, `EmptyError` for the first without rows: where inputs
+    `may_be_empty` they are left out, and it is raised when all are.
     """
     if not cohort:
         raise CohortError("No cohort was named: name at least one file, or - for standard input.")
     wanted = Wanted(column, password_column)
-    return tuple(_understand(origin, wanted) for origin in _origins(cohort, stdin))
+    found: list[Source] = []
+    empty: list[EmptyError] = []
+    for origin in _origins(cohort, stdin):
+        try:
+            found.append(_understand(origin, wanted))
+        except EmptyError as error:
+            empty.append(error)
+            if not may_be_empty:
+                raise
+    if not found:
+        raise empty[0]
+    return tuple(found)
 
 
 def _origins(cohort: Sequence[str], stdin: BinaryIO | None) -> list[Origin]:
@@ -185,6 +198,8 @@ def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
         return found[0]
     if len(refused) == 1:
         raise refused[0]
+    if refused and all(isinstance(error, EmptyError) for error in refused):
+        raise EmptyError(f"{origin.name} has no row on any visible sheet: there is no account in it.")
     names = ", ".join(sheet.sheet for sheet in sheets) or "none"
     raise CohortError(
         f"{origin.name} has no visible sheet with an account column (visible sheets: {names}); "
@@ -195,7 +210,15 @@ def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
 def _survey(table: Table, records: Iterator[list[str]], stream: HashedStream, wanted: Wanted) -> Source:
     """Read a table's records to the end."""
     head = list(islice(records, _HEAD))
-    layout = locate(table.name, head, wanted)
+    try:
+        layout = locate(table.name, head, wanted)
+    except EmptyError:
+        if not any(map(is_filled, records)):
+            raise
+        raise CohortError(
+            f"{table.name}: its first {_HEAD:,} records are blank below the header, and others follow; "
+            "remove the blank ones."
+        ) from None
     last = max(row for row, record in enumerate(chain(head, records), start=1) if is_filled(record))
     cells = (record[layout.account] for record in head[layout.header_row :] if layout.account < len(record))
     accounts = (found.text for cell in cells if (found := identifiers.parse(cell)).key)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
+from batchreset.engine import events
 from batchreset.errors import BatchResetError
 from batchreset.model import RunState
 
@@ -25,30 +27,48 @@ class Control:
         self.abandoned = asyncio.Event()
         self.halted_because: str | None = None
         self.is_interrupted = False
+        #: The option that ends this start early; None where it came to nothing, since all was sent.
+        self.cut_short_by: str | None = None
 
     @property
     def state(self) -> RunState:
         """How the run ends, were it to end now."""
         if self.is_interrupted:
             return RunState.INTERRUPTED
-        return RunState.FINISHED if self.halted_because is None else RunState.HALTED
+        if self.halted_because is not None:
+            return RunState.HALTED
+        return RunState.INTERRUPTED if self.cut_short_by else RunState.FINISHED
+
+    @property
+    def because(self) -> str | None:
+        """Why the run stops, where that is not plain from its state."""
+        if self.halted_because is None and self.cut_short_by:
+            return f"stopped by {self.cut_short_by}"
+        return self.halted_because
 
     def halt(self, why: str, *, follow: bool) -> None:
         """Stop sending, for a reason of the run's own; `follow` operations under way to their end, or stop that too."""
         if self.halted_because is None:
             self.halted_because = why
+            events.tell("halted", level=logging.WARNING, because=why)
         self.sending_stopped.set()
         if not follow:
             self.following_stopped.set()
 
     def interrupt(self) -> None:
         """Stop sending because somebody asked for it, and following a few seconds later; asked twice, do it at once."""
+        events.tell("interrupted", level=logging.WARNING, again=self.is_interrupted or None)
         if self.is_interrupted:
             self.abandoned.set()
             self.following_stopped.set()
         self.is_interrupted = True
         self.sending_stopped.set()
         asyncio.get_running_loop().call_later(GRACE, self.following_stopped.set)
+
+    def stop_after(self, option: str) -> None:
+        """Stop sending because this start's time is over, as `option` has it; what was sent is followed to its end."""
+        self.cut_short_by = option
+        self.sending_stopped.set()
 
     def note_fault(self, fault: BaseException) -> None:
         """Note that the run ends by a fault, or because its task was cancelled."""

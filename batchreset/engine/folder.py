@@ -6,24 +6,22 @@ import os
 import re
 import secrets
 import shutil
-import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from batchreset.clock import utc_now
-from batchreset.errors import LockedError, RunNotFoundError, SettingsError
+from batchreset.engine.lock import held
+from batchreset.errors import RunNotFoundError, SettingsError
 from batchreset.status.database import FILE_NAME
 from batchreset.vault.sealing import KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}")
 _LONGEST_NAME = 40
-_LOCK, _HOLDER = "run.lock", "run.holder"
 
 
 def new_run_id(source: str) -> str:
@@ -89,21 +87,8 @@ def find(run: str | None, out: Path) -> Path:
     raise RunNotFoundError(f"{run}: no such run, neither as a folder nor as a run id in {out}; see `batchreset runs`.")
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> AbstractContextManager[None]:
     """Hold the run for this process. Raises `LockedError` naming the holder; a dead process holds nothing."""
-    lock, holder = FileLock(folder / _LOCK, timeout=0, mode=0o600), folder / _HOLDER
-    try:
-        lock.acquire()
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-    except Timeout as error:
-        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
-        raise LockedError(f"{folder.name}: {who} is working on this run; wait for it or stop it.") from error
-    except OSError as error:
-        lock.release()
-        raise SettingsError(f"{folder}: this run cannot be locked ({error.strerror or error}).") from error
-    try:
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+    return held(
+        folder / "run.lock", lambda who: f"{folder.name}: {who} is working on this run; wait for it or stop it."
+    )

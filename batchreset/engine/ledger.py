@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from batchreset.engine import events
 from batchreset.model import ENDED, State
 from batchreset.policy.verdict import Answer, Throttled
-from batchreset.status.changes import Change, Ending, moved, requested
+from batchreset.status import rows
+from batchreset.status.changes import Change, Ending, logged, moved, requested
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from sqlalchemy import Engine
 
     from batchreset.engine.control import Control
     from batchreset.graph.session import Exchange
@@ -18,15 +20,19 @@ if TYPE_CHECKING:
     from batchreset.status.writer import Writer
 
 _PLAIN = Ending()
+#: Rows whose names are read at a time, for the log.
+_NAMES = 500
 
 
 class Ledger:
-    """Moves rows: puts the move to the writer, counts it, and lets the breaker judge each end."""
+    """Moves rows: puts the move to the writer, counts and logs it, and lets the breaker judge each end."""
 
-    def __init__(self, writer: Writer, counts: Mapping[State, int], breaker: Breaker, control: Control) -> None:
+    def __init__(self, engine: Engine, writer: Writer, breaker: Breaker, control: Control) -> None:
         """Start from the counts the table has now."""
-        self.counts = dict(counts)
+        self.counts = rows.counts(engine)
         self.throttled = 0
+        self._engine = engine
+        self._names: dict[int, dict[str, Any]] = {}
         self._writer = writer
         self._breaker = breaker
         self._control = control
@@ -34,7 +40,15 @@ class Ledger:
     def move(self, reset_id: int, source: State, target: State, *changes: Change, ending: Ending = _PLAIN) -> None:
         """Move a row, with the changes that belong to the move. Never waits, so it cannot be lost to a cancellation."""
         self._writer.put(moved(reset_id, source, target, ending), *changes)
+        self._tell(reset_id, target, changes, ending)
         self._count(source, target, ending)
+
+    def complete(self, reset_id: int, *changes: Change, ending: Ending) -> None:
+        """Move a row whose answer was its end: accepted and succeeded, in one transaction."""
+        accepted = moved(reset_id, State.SENDING, State.ACCEPTED)
+        self._writer.put(accepted, moved(reset_id, State.ACCEPTED, State.SUCCEEDED, ending), *changes)
+        self._tell(reset_id, State.SUCCEEDED, changes, ending)
+        self._count(State.SENDING, State.SUCCEEDED, ending)
 
     async def intend(self, reset_id: int, source: State, *changes: Change) -> None:
         """Move a row that is about to be sent, ready or in doubt, and wait until that is on disk.
@@ -45,10 +59,21 @@ class Ledger:
         self._count(source, State.SENDING, _PLAIN)
         # In one transaction: a row found ready is one that no earlier send can have reset.
         await self._writer.commit(*by_way, moved(reset_id, State.READY, State.SENDING), *changes)
+        self._tell(reset_id, State.SENDING, changes, _PLAIN)
 
     def note(self, *changes: Change) -> None:
         """Write changes that move nothing."""
         self._writer.put(*changes)
+
+    def decide(self, event: str, **fields: Any) -> None:
+        """Write a decision of the run's to the audit trail and the log."""
+        self.note(logged(event, **fields))
+        events.tell(event, **fields)
+
+    @property
+    def is_anything_open(self) -> bool:
+        """Say whether a row has not ended."""
+        return any(count for state, count in self.counts.items() if state not in ENDED)
 
     def _count(self, source: State, target: State, ending: Ending) -> None:
         self.counts[source] -= 1
@@ -60,7 +85,28 @@ class Ledger:
 
     def count_if_throttled(self, verdict: Verdict | Look) -> None:
         """Count a 429 for the live view."""
-        self.throttled += isinstance(verdict, Throttled)
+        if isinstance(verdict, Throttled):
+            self.throttled += 1
+            events.tell("throttled", wait=verdict.retry_after)
+
+    def _tell(self, reset_id: int, target: State, changes: tuple[Change, ...], ending: Ending) -> None:
+        """Log a move, by the names that people know the row by."""
+        if events.is_heard():
+            # A send goes by `client_request_id` where it is recorded first, and by `send` from then on.
+            sends = (change.values.get("send") or change.values.get("client_request_id") for change in changes)
+            events.tell(
+                "ready again" if target is State.READY else target,
+                **self._name(reset_id, is_ended=target in ENDED),
+                reason=ending.reason,
+                client_request_id=next(filter(None, sends), None),
+            )
+
+    def _name(self, reset_id: int, *, is_ended: bool) -> dict[str, Any]:
+        """Return what people know a row by; it is kept until the row has ended."""
+        if reset_id not in self._names:
+            # Rows come in order: those that follow are asked for next.
+            self._names |= rows.named(self._engine, reset_id, _NAMES)
+        return self._names.pop(reset_id) if is_ended else self._names[reset_id]
 
 
 def entry(route: str, exchange: Exchange, reset_id: int | None = None) -> Change:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from batchreset import cohort
-from batchreset.clock import timestamp
+from batchreset.auth.bearer import read
+from batchreset.auth.sign_in import is_app_only
+from batchreset.clock import timestamp, utc_now
+from batchreset.engine import events
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
+from batchreset.gather import restore
 from batchreset.graph.directory import Directory, LookUpRefusedError
-from batchreset.graph.resets import reset_path
+from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import Fate, Operator, PasswordSource, Reason, State
+from batchreset.policy.expiry import ends_too_early
 from batchreset.policy.pace import Pacer
+from batchreset.policy.routing import NoRoute, Route, route
 from batchreset.secret import Secret
-from batchreset.settings import Cloud, pairs
+from batchreset.settings import IfEmpty
 from batchreset.status import database, record, rows, schema
 from batchreset.vault import identity
 from batchreset.vault.sealing import RunKey, Sealer, read_recipient
@@ -52,6 +59,10 @@ class Plan:
     excluded: dict[Reason, int]
     first_request: str | None
     seconds: float
+    #: Why the run takes its route.
+    because: str
+    #: What is foreseen to go wrong, one sentence each.
+    warnings: tuple[str, ...] = ()
     key: RunKey | None = field(default=None, repr=False)
 
     @property
@@ -84,10 +95,13 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     Raises `RefusedError` of one kind or another, and leaves no folder behind, when the cohort cannot be understood,
     the folder cannot be used, the sign-in is not accepted or the directory cannot be read.
     """
-    if settings.cloud is Cloud.CHINA and settings.graph_url is None:
-        raise SettingsError("--cloud china: Microsoft Graph has no resetPassword in this cloud (21Vianet).")
+    routed(settings, is_app_only=is_app_only(settings))
     sources = cohort.inspect(
-        inputs.cohort, column=settings.column, password_column=settings.password_column, stdin=inputs.stdin
+        inputs.cohort,
+        column=settings.column,
+        password_column=settings.password_column,
+        stdin=inputs.stdin,
+        may_be_empty=settings.if_empty is IfEmpty.OK,
     )
     for text in settings.recipient:
         read_recipient(text)
@@ -98,7 +112,8 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         inputs.progress("signing in")
         await inputs.tokens.token()
         operator = await who_is_signed_in(directory)
-        rules, unchecked = await rules_for(directory, operator, settings)
+        method = routed(settings, is_app_only=operator.is_application).method
+        rules, unchecked = await rules_for(directory, operator, method, settings)
         run_id = folders.new_run_id(sources[0].name)
         with folders.drafted(settings.out, run_id) as draft, plain_errors(settings.out, SettingsError):
             engine = database.create(draft)
@@ -107,7 +122,9 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
                 _load(engine, sources, Sealer(key.recipient) if settings.password_column else None)
                 await screen_rows(engine, directory, rules, _counting(inputs.progress))
                 recorded = _record(run_id, settings, sources, operator)
-                recorded = replace(recorded, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=key.recipient)
+                recorded = replace(
+                    recorded, method=method, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=key.recipient
+                )
                 record.save(engine, recorded)
                 with engine.begin() as connection:
                     connection.execute(schema.audit.insert(), [change.values for change in journal])
@@ -116,24 +133,45 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     final = settings.out / run_id
     engine = database.connect(final)
     try:
-        return show(final, engine, key)
+        return await warned(show(final, engine, key), inputs.tokens)
     finally:
         engine.dispose()
 
 
+def routed(settings: Settings, *, is_app_only: bool | None) -> Route:
+    """Choose the route. Raises `SettingsError` where what was asked for cannot be had."""
+    chosen = route(settings, is_app_only=is_app_only)
+    if isinstance(chosen, NoRoute):
+        raise SettingsError(chosen.why)
+    return chosen
+
+
+async def warned(plan: Plan, tokens: TokenSource) -> Plan:
+    """Return the plan with what is foreseen to go wrong, such as a token that will not last."""
+    bearer = None if tokens.is_renewable else read(await tokens.token())
+    if bearer is None or bearer.expires_at is None:
+        return plan
+    why = ends_too_early(bearer.expires_at, utc_now(), plan.seconds)
+    return replace(plan, warnings=(why,)) if why else plan
+
+
 def show(folder: Path, engine: Engine, key: RunKey | None = None) -> Plan:
-    """Read the plan that a run folder holds."""
+    """Read the plan that a run folder holds, and tell the log of it."""
     line = record.load(engine)
     counts = rows.counts(engine)
     ready = counts[State.READY]
     first = rows.work(engine, State.READY, limit=1)
+    told = {state: count for state, count in counts.items() if count}
+    events.tell("planned", run=line.run_id, state=line.state, tenant=line.operator.tenant_id, rows=told)
+    settings = restore(line.settings)
     return Plan(
         run_id=line.run_id,
         folder=folder,
         record=line,
+        because=_because(line, settings),
         counts=counts,
         excluded=rows.excluded_by_reason(engine),
-        first_request=_request_text(line, first[0].object_id) if first else None,
+        first_request=_request_text(line, settings, first[0].object_id) if first else None,
         seconds=predicted_seconds(ready, int(line.settings["workers"]), line.settings["rate"]),
         key=key,
     )
@@ -220,15 +258,19 @@ def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], o
     )
 
 
-def _request_text(line: record.RunRecord, object_id: str) -> str:
+def _because(line: record.RunRecord, settings: Settings) -> str:
+    """Say why a run takes its route, which it keeps whoever resumes it."""
+    chosen = route(settings, is_app_only=line.operator.is_application)
+    return chosen.because if isinstance(chosen, Route) and chosen.method is line.method else "as planned"
+
+
+def _request_text(line: record.RunRecord, settings: Settings, object_id: str) -> str:
     """Write the first request out, to the letter but for what is secret."""
-    given = line.settings["password_source"] != PasswordSource.SYSTEM
-    properties = dict(pairs(tuple(line.settings["body_property"]), "--body-property"))
-    body = {**properties, **({"newPassword": "***"} if given else {})}
-    headers = "".join(f"{name}: {value}\n" for name, value in pairs(tuple(line.settings["header"]), "--header"))
-    shown = ", ".join(f'"{name}": "{value}"' for name, value in body.items())
+    form = form_of(line.method, settings)
+    verb, path, body = form.write(object_id, None if settings.password_source is PasswordSource.SYSTEM else "***")
+    headers = "".join(f"{name}: {value}\n" for name, value in form.headers.items())
     return (
-        f"POST {line.graph_url}/v1.0{reset_path(object_id)}\n"
+        f"{verb} {line.graph_url}/v1.0{path}\n"
         f"Authorization: Bearer ***\nclient-request-id: (a new GUID)\n{headers}"
-        f"Content-Type: application/json\n\n{{{shown}}}"
+        f"Content-Type: application/json\n\n{json.dumps(body, ensure_ascii=False)}"
     )

@@ -15,19 +15,22 @@ from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
 from batchreset.model import Fate, PasswordSource, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
-from batchreset.policy.verdict import Accepted, Ambiguous, SignedOut, judge
+from batchreset.policy.routing import is_complete
+from batchreset.policy.verdict import Accepted, Ambiguous, Demoted, SignedOut, judge
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 from batchreset.vault.making import generate
 
 if TYPE_CHECKING:
     import itertools
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from batchreset.engine.control import Control
     from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
     from batchreset.engine.outage import Outage
+    from batchreset.engine.standing import Standing
     from batchreset.engine.tracker import Tracker
+    from batchreset.graph.resets import Form
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
     from batchreset.policy.verdict import Verdict
@@ -46,14 +49,6 @@ class Passwords:
     sealer: Sealer
     key: RunKey | None
     numbers: itertools.count[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Additions:
-    """What the operator adds to every reset request."""
-
-    headers: Mapping[str, str]
-    properties: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -77,7 +72,8 @@ class Sending:
     graph: GraphSession
     turnstile: Turnstile
     passwords: Passwords
-    additions: Additions
+    form: Form
+    standing: Standing
 
 
 class Pool:
@@ -99,7 +95,7 @@ class Pool:
         """Work with so many workers until all are done; those that only wait are sent home when sending stops."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._work(number)) for number in range(workers)]
-            self._idle.update(tasks)
+            self._idle.update((*tasks, group.create_task(self._sending.standing.begin())))
             stop = group.create_task(self._send_home())
             await asyncio.wait(tasks)
             stop.cancel()
@@ -170,9 +166,8 @@ class Pool:
         except asyncio.CancelledError:
             self._move(row, back, answered(send, Answered("unsent")), *self._untouched(row))
             raise
-        request = ResetRequest(
-            row.work.object_id, send, row.password, self._sending.additions.headers, self._sending.additions.properties
-        )
+        request = ResetRequest(row.work.object_id, send, row.password, self._sending.form)
+        departure = self._sending.standing.departure()
         try:
             with self._under_way():
                 exchange, made = await send_reset(self._sending.graph, request)
@@ -184,6 +179,11 @@ class Pool:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
         self._sending.turnstile.tell(verdict, stamp)
         self._ledger.count_if_throttled(verdict)
+        try:
+            verdict = await self._sending.standing.weigh(verdict, departure)
+        except asyncio.CancelledError:
+            self._conclude(number, row, exchange, Demoted(), made)
+            raise
         return self._conclude(number, row, exchange, verdict, made)
 
     def _conclude(self, number: int, row: _Row, exchange: Exchange, verdict: Verdict, made: Secret | None) -> Next:
@@ -197,7 +197,6 @@ class Pool:
             url = self._sending.graph.resolve(verdict.location)
         name = type(verdict).__name__.lower()
         answer = Answered(name, exchange.status, exchange.request_id, url)
-        ending = Ending(decided.reason, decided.detail)
         sealed = self._sending.passwords.sealer.seal(made) if made is not None else None
         changes = [answered(exchange.client_request_id, answer), entry("write", exchange, row.work.id)]
         if sealed is not None:
@@ -206,7 +205,10 @@ class Pool:
             changes.append(candidate_fate(row.candidate_id or 0, Fate.REFUSED))
         elif decided.state is State.READY:
             changes.extend(self._untouched(row))
-        self._move(row, decided.state, *changes, ending=ending)
+        if isinstance(verdict, Accepted) and is_complete(self._sending.form.method, exchange.status):
+            self._complete(row, *changes)
+            return replace(decided, state=row.state)
+        self._move(row, decided.state, *changes, ending=Ending(decided.reason, decided.detail))
         if isinstance(verdict, Accepted):
             followed = self._followed(row)
             followed.send, followed.url = exchange.client_request_id, url
@@ -216,6 +218,14 @@ class Pool:
         if isinstance(verdict, SignedOut):
             self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)
         return replace(decided, again=False) if self._control.sending_stopped.is_set() else decided
+
+    def _complete(self, row: _Row, *changes: Change) -> None:
+        """Settle a row whose answer was its end; the directory is still asked when it shows that."""
+        in_force = candidate_fate(row.candidate_id or 0, Fate.IN_FORCE)
+        self._ledger.complete(row.work.id, *changes, in_force, ending=Ending(settled_on=row.candidate_id))
+        row.state = State.SUCCEEDED
+        if row.work.password_changed_before is not None:
+            self._tracker.follow(self._followed(row))
 
     def _candidate(self, row: _Row) -> list[Change]:
         """See to it that the row has a candidate to send; return the changes that put it on disk.

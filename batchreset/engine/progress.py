@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.model import State
-from batchreset.status.changes import logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +81,7 @@ class Teller:
             self._progress(self._snapshot())
         except Exception as error:  # noqa: BLE001  a terminal that has gone must not stop the resets
             self._progress = None
-            self._ledger.note(logged("progress is told no longer", because=f"{type(error).__name__}: {error}"))
+            self._ledger.decide("progress is told no longer", because=f"{type(error).__name__}: {error}")
 
     def _snapshot(self) -> Snapshot:
         now, left = self._clock(), self._ledger.counts[State.READY]

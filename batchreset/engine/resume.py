@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
-from batchreset.engine.plan import Plan, show, who_is_signed_in
+from batchreset.engine.plan import Plan, routed, show, warned, who_is_signed_in
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import RefusedError
 from batchreset.gather import restore
@@ -46,17 +46,18 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
                 operator = await who_is_signed_in(directory)
                 if operator.tenant_id != line.operator.tenant_id:
                     raise RefusedError(
-                        f"{folder.name} was planned for {line.operator.tenant} ({line.operator.tenant_id}); "
-                        f"you are signed in to {operator.tenant} ({operator.tenant_id})."
+                        f"{folder.name} was planned for {line.operator.tenant_text}; "
+                        f"you are signed in to {operator.tenant_text}."
                     )
-                rules, unchecked = await rules_for(directory, operator, settings)
+                routed(settings.but(method=line.method), is_app_only=operator.is_application)
+                rules, unchecked = await rules_for(directory, operator, line.method, settings)
                 if retry_failed:
                     rows.move_all(engine, State.FAILED, State.READY)
                     rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
                 await screen_rows(engine, directory, rules)
-            record.note_unchecked(engine, unchecked)
+            record.note_screening(engine, operator, unchecked)
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
-            return show(folder, engine)
+            return await warned(show(folder, engine), tokens)
         finally:
             engine.dispose()

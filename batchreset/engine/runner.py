@@ -14,24 +14,28 @@ from sqlalchemy.exc import DatabaseError
 
 from batchreset import report
 from batchreset.clock import timestamp
+from batchreset.engine import events
 from batchreset.engine import folder as folders
 from batchreset.engine.control import Control
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.feed import Feed
 from batchreset.engine.ledger import Ledger, entry
 from batchreset.engine.leftovers import take_up
+from batchreset.engine.lock import tenant_held
 from batchreset.engine.outage import Outage
-from batchreset.engine.pool import Additions, Passwords, Pool, Sending
+from batchreset.engine.pool import Passwords, Pool, Sending
 from batchreset.engine.progress import Teller
+from batchreset.engine.standing import Standing, roles_of
 from batchreset.engine.tracker import Patience, Tracker
 from batchreset.errors import BatchResetError, KeyMissingError
-from batchreset.graph.directory import probe
+from batchreset.graph.directory import Directory, probe
+from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import PasswordSource, RunState, State
 from batchreset.policy.breaker import Breaker, Limit
 from batchreset.policy.pace import Pacer
-from batchreset.settings import pairs, seconds
+from batchreset.settings import seconds
 from batchreset.status import database, record, rows
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
     from batchreset.auth.token import TokenSource
     from batchreset.engine.progress import Snapshot
+    from batchreset.graph.session import Exchange
     from batchreset.policy.verdict import Result
     from batchreset.report import Summary
     from batchreset.settings import Settings
@@ -64,13 +69,15 @@ class Means:
 async def carry_out(folder: Path, settings: Settings, means: Means) -> Summary:
     """Carry out the run in `folder`, from wherever its status table says it stands, and write its report.
 
-    Raises `LockedError` when another process works on it, `KeyMissingError` when its passwords came with the cohort
-    and no key at hand opens them, `StatusTableError` when its table does not take what is to be written.
+    Raises `LockedError` when another process works on it, or on another run in its tenant, `KeyMissingError` when its
+    passwords came with the cohort and no key at hand opens them, `StatusTableError` when its table does not take what
+    is to be written.
     """
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
         try:
-            return await _carry_out(folder, engine, settings, means)
+            with tenant_held(record.load(engine)):
+                return await _carry_out(folder, engine, settings, means)
         finally:
             engine.dispose()
 
@@ -108,12 +115,20 @@ async def _account_for(folder: Path, engine: Engine, control: Control, seconds: 
         record.note(
             engine,
             state=control.state,
-            halted_because=control.halted_because,
+            halted_because=control.because,
             finished_at=timestamp(),
             seconds=seconds,
         )
     finally:
         summary = await asyncio.to_thread(report.write, folder, engine)
+    events.tell(
+        "ended",
+        run=summary.run_id,
+        state=summary.state,
+        because=summary.halted_because,
+        counts=dict(summary.counts),
+        seconds=summary.seconds,
+    )
     return summary
 
 
@@ -126,13 +141,13 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             loop.call_soon_threadsafe(lambda: control.halt(why, follow=False))
 
     with Writer(engine, on_broken) as writer:
-        ledger = Ledger(writer, rows.counts(engine), Breaker(Limit.parse(settings.max_failures)), control)
-        ledger.note(logged("started", version=__version__, workers=settings.workers))
+        ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures)), control)
+        ledger.decide("started", run=line.run_id, version=__version__, workers=settings.workers)
         async with GraphSession(
             settings.graph_root,
             means.tokens,
             connections=2 * settings.workers,
-            on_renewal=lambda exchange: ledger.note(entry("write" if exchange.method != "GET" else "read", exchange)),
+            on_renewal=lambda exchange: _note_renewal(ledger, exchange),
         ) as graph:
             routes = Routes(resets=Turnstile(Pacer(settings.rate)))
             patience = Patience(
@@ -140,6 +155,8 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
                 lag=seconds(settings.directory_lag, "--directory-lag"),
             )
             tracker = Tracker(graph, routes, ledger, control, patience)
+            directory = Directory(graph, routes.reads, lambda exchange: ledger.note(entry("read", exchange)))
+            standing = Standing(graph, roles_of(directory, line.operator), tracker.reread, ledger, control)
             may_send_again = means.key is not None or settings.password_source is PasswordSource.SYSTEM
             first = take_up(engine, graph, tracker, may_send_again=may_send_again)
             sending = Sending(
@@ -151,17 +168,37 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
                     key=means.key,
                     numbers=itertools.count(rows.next_candidate_id(engine)),
                 ),
-                additions=Additions(
-                    headers=dict(pairs(settings.header, "--header")),
-                    properties=dict(pairs(settings.body_property, "--body-property")),
-                ),
+                form=form_of(line.method, settings),
+                standing=standing,
             )
             outage = Outage(_prober(graph, ledger), control)
-            pool = Pool(Feed(engine, first, control), sending, tracker, ledger, outage, control)
+            pool = Pool(Feed(engine, first, control, settings.limit), sending, tracker, ledger, outage, control)
             teller = Teller(ledger, control, means.progress)
-            await _drive(pool.run(settings.workers), tracker, control, teller)
+            with _time_limit(settings.stop_after, control):
+                await _drive(pool.run(settings.workers), tracker, control, teller)
+            if not ledger.is_anything_open:
+                control.cut_short_by = None  # all there was fitted in
             teller.tell()
-        ledger.note(logged("stopped", because=control.halted_because, interrupted=control.is_interrupted or None))
+        ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None))
+
+
+def _note_renewal(ledger: Ledger, exchange: Exchange) -> None:
+    ledger.note(entry("write" if exchange.method != "GET" else "read", exchange))
+    ledger.decide("sign-in renewed", client_request_id=exchange.client_request_id)
+
+
+@contextmanager
+def _time_limit(stop_after: str | None, control: Control) -> Iterator[None]:
+    """Stop sending that long after the start of it."""
+    if stop_after is None:
+        yield
+        return
+    option = f"--stop-after {stop_after}"
+    alarm = asyncio.get_running_loop().call_later(seconds(stop_after, "--stop-after"), control.stop_after, option)
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 async def _drive(sending: Coroutine[Any, Any, None], tracker: Tracker, control: Control, teller: Teller) -> None:

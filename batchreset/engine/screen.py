@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Operator
+    from batchreset.model import Method, Operator
     from batchreset.settings import Settings
 
 #: $batch requests under way at once.
 _BATCHES = 4
 
 
-async def rules_for(directory: Directory, operator: Operator, settings: Settings) -> tuple[Rules, tuple[str, ...]]:
+async def rules_for(
+    directory: Directory, operator: Operator, method: Method, settings: Settings
+) -> tuple[Rules, tuple[str, ...]]:
     """Gather what screening needs to know; also what could not be checked, one sentence each."""
     unchecked: tuple[str, ...] = ()
     privileged: frozenset[str] | None = None
@@ -38,6 +40,7 @@ async def rules_for(directory: Directory, operator: Operator, settings: Settings
         privileged=privileged,
         include_privileged=settings.include_privileged,
         password_source=settings.password_source,
+        method=method,
     )
     return rules, unchecked
 

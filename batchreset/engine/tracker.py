@@ -10,6 +10,7 @@ import heapq
 import itertools
 import random
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from batchreset.clock import timestamp, utc_now
@@ -36,7 +37,7 @@ from batchreset.policy.verdict import (
     judge,
     judge_look,
 )
-from batchreset.status.changes import Change, Ending, candidate_fate, operation_seen
+from batchreset.status.changes import Change, Ending, candidate_fate, operation_seen, verified
 
 if TYPE_CHECKING:
     from batchreset.engine.control import Control
@@ -53,6 +54,8 @@ _MOST_LOOKS = 32
 @dataclass(slots=True, kw_only=True)
 class Followed:
     """A row whose reset was sent and has not ended. Times are the event loop's.
+
+    A row that has `succeeded` already is only looked for in the directory, to say when that shows the change.
 
     `url` is the operation's; None where there is none, or it does not tell: then the directory is asked, and `reason`
     and `detail` say why. `is_alone` says that no other candidate of the row may be in force.
@@ -102,6 +105,7 @@ class Tracker:
         self._places = asyncio.Semaphore(_MOST_LOOKS)
         self._looking = 0
         self._is_closed = False
+        self._witness: str | None = None
 
     def __repr__(self) -> str:
         return f"<Tracker waiting={len(self._heap)} looking={self._looking} closed={self._is_closed}>"
@@ -109,6 +113,14 @@ class Tracker:
     def follow(self, followed: Followed, retry_after: float | None = None) -> None:
         """Take over a row; it is looked at first after the POST's Retry-After, or a second."""
         self._wait(followed, next_look(0, retry_after, random.random()), 0.0)
+
+    async def reread(self) -> Result | None:
+        """Read again what could be read earlier in this run, once; None where there was nothing."""
+        if self._witness is None:
+            return None
+        exchange = await look_at_operation(self._graph, self._witness)
+        self._ledger.note(entry("poll", exchange))
+        return exchange.result
 
     def close(self) -> None:
         """Say that nothing more will come."""
@@ -156,6 +168,8 @@ class Tracker:
         self._routes.polls.tell(look, stamp)
         self._ledger.count_if_throttled(look)
         followed.polls += 1
+        if exchange.status == HTTPStatus.OK:
+            self._witness = url
         status = look.status if isinstance(look, (Running, Ended)) else None
         seen = operation_seen(followed.send or "", followed.polls, status, ended=isinstance(look, Ended))
         line = entry("poll", exchange, followed.reset_id)
@@ -220,7 +234,11 @@ class Tracker:
         self._ledger.count_if_throttled(verdict)
         line = entry("read", exchange, followed.reset_id)
         changed = _changed_at(exchange.result)
-        if followed.password_changed_before and changed and changed != followed.password_changed_before:
+        has_changed = followed.password_changed_before and changed and changed != followed.password_changed_before
+        if followed.state is State.SUCCEEDED:
+            self._confirm(followed, verdict, line, is_seen=bool(has_changed))
+            return
+        if has_changed:
             settled = followed.candidate_id if followed.is_alone else None
             ending = Ending(settled_on=settled, verified_at=timestamp())
             self._settle(followed, (line,), ending, is_certain=followed.is_alone)
@@ -236,6 +254,14 @@ class Tracker:
             followed.looks += 1
             return
         self._give_up(followed, verdict, line, age)
+
+    def _confirm(self, followed: Followed, verdict: Verdict, line: Change, *, is_seen: bool) -> None:
+        """Note when the directory shows what is known already; where it does not in its time, that changes nothing."""
+        self._ledger.note(line, *((verified(followed.reset_id),) if is_seen else ()))
+        age = asyncio.get_running_loop().time() - followed.sent_at
+        if not is_seen and age < self._patience.lag and not isinstance(verdict, (Refused, SignedOut)):
+            self._later(followed, next_directory_look(followed.looks, random.random()))
+            followed.looks += 1
 
     def _is_worth_asking_again(self, followed: Followed, verdict: Verdict, age: float) -> bool:
         """Say whether the directory, which shows no change, may yet show one. What it did not tell proves nothing."""

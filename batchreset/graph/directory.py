@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from multidict import CIMultiDict
 
+from batchreset.auth.bearer import read
 from batchreset.clock import utc_now
 from batchreset.errors import DirectoryError, SignInError
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import MAX_BATCH_BODY
-from batchreset.model import Account, Kind, Operator
+from batchreset.model import Account, Kind, Operator, Reason
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
 from batchreset.policy.verdict import (
     Accepted,
@@ -29,6 +30,7 @@ from batchreset.policy.verdict import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
+    from batchreset.auth.bearer import Bearer
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
 
@@ -42,7 +44,12 @@ _SELECT = "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSy
 
 
 class LookUpRefusedError(Exception):
-    """The tenant does not let this sign-in read what was asked."""
+    """The tenant does not let this sign-in read what was asked, for `reason`."""
+
+    def __init__(self, refused: Refused) -> None:
+        """Say what the service said."""
+        super().__init__(refused.why)
+        self.reason = refused.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +75,61 @@ class Directory:
         self._journal = journal
 
     async def operator(self) -> Operator:
-        """Say who is signed in, and to which tenant."""
-        me = await self._read("/me?$select=id,userPrincipalName")
-        organizations = _values(await self._read("/organization?$select=id,displayName"))
-        tenant = organizations[0] if organizations else {}
+        """Say who is signed in, and to which tenant. An application goes by its client id, where its token tells it."""
+        bearer = read(await self._graph.token())
+        me = None if bearer and bearer.is_app_only else await self._me()
+        tenant = await self._tenant(bearer)
         if not _text(tenant, "id"):
             raise DirectoryError("The directory did not tell which tenant this is; nothing was sent.")
-        return Operator(
-            _text(me, "id") or None, _text(me, "userPrincipalName"), _text(tenant, "id"), _text(tenant, "displayName")
-        )
+        if me is not None:
+            object_id, user = _text(me, "id") or None, _text(me, "userPrincipalName")
+        else:
+            object_id, user = None, f"application {bearer.client_id}" if bearer else "an application"
+        return Operator(object_id, user, _text(tenant, "id"), _text(tenant, "displayName"))
+
+    async def _me(self) -> dict[str, Any] | None:
+        """Read who is signed in; None where it is an application, which Graph has no `me` for (400)."""
+        try:
+            me: dict[str, Any] = await self._read("/me?$select=id,userPrincipalName")
+        except LookUpRefusedError as error:
+            if error.reason is not Reason.REQUEST_REFUSED:
+                raise
+            return None
+        return me
+
+    async def _tenant(self, bearer: Bearer | None) -> dict[str, Any]:
+        """Read which tenant this is; where that is refused, the token names it by its id."""
+        try:
+            organizations = _values(await self._read("/organization?$select=id,displayName"))
+        except LookUpRefusedError:
+            if bearer is None or not bearer.tenant_id:
+                raise
+            return {"id": bearer.tenant_id}
+        return organizations[0] if organizations else {}
+
+    async def own_roles(self, operator: Operator) -> frozenset[str] | None:
+        """Return the directory roles that whoever is signed in holds now, by their names, or ids where none is told.
+
+        A person's through groups too, an application's own ones only. None where they may not be read.
+        Source: "List a user's memberships (direct and transitive)" and "List unifiedRoleAssignments".
+        """
+        try:
+            if not operator.is_application:
+                path = "/me/transitiveMemberOf/microsoft.graph.directoryRole?$select=id,displayName,roleTemplateId"
+                found = [_role(role) async for page in self._pages(path) for role in page]
+            elif (bearer := read(await self._graph.token())) and bearer.object_id:
+                mine = quote(f"principalId eq '{bearer.object_id}'", safe="")
+                path = f"/roleManagement/directory/roleAssignments?$filter={mine}&$expand=roleDefinition"
+                found = [
+                    _text(assigned.get("roleDefinition"), "displayName") or _text(assigned, "roleDefinitionId")
+                    async for page in self._pages(path)
+                    for assigned in page
+                ]
+            else:
+                return None
+        except LookUpRefusedError:
+            return None
+        return frozenset(found)
 
     async def privileged(self) -> frozenset[str]:
         """Return the object ids, in lower case, of all who hold a directory role; read once for the tenant."""
@@ -167,7 +220,7 @@ def _next(verdicts: Sequence[Verdict], *, done: bool, tries: int, what: str) -> 
     """Decide on a look-up's next try. A read may always be repeated, so an ambiguous answer is a transient one."""
     for verdict in verdicts:
         if isinstance(verdict, Refused):
-            raise LookUpRefusedError(verdict.why)
+            raise LookUpRefusedError(verdict)
         if isinstance(verdict, SignedOut):
             raise SignInError(f"The sign-in was not accepted ({verdict.why}); sign in again.")
     if done:
@@ -237,6 +290,10 @@ def _kind(user: dict[str, Any]) -> Kind:
     if user.get("onPremisesSyncEnabled") is True:
         return Kind.SYNCHRONISED
     return Kind.GUEST if _text(user, "userType").lower() == "guest" else Kind.CLOUD
+
+
+def _role(role: dict[str, Any]) -> str:
+    return _text(role, "displayName") or _text(role, "roleTemplateId") or _text(role, "id")
 
 
 def _values(body: Any) -> list[dict[str, Any]]:

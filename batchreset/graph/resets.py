@@ -1,21 +1,57 @@
-"""The reset itself: POST .../authentication/methods/{id}/resetPassword, and looking at the operation it starts."""
+"""The reset itself, by either route, and looking at the operation that resetPassword starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from batchreset.graph.profiles import profile_body, profile_path
+from batchreset.model import Method
+from batchreset.policy.routing import profile_properties
 from batchreset.policy.verdict import Answer
 from batchreset.secret import Secret
+from batchreset.settings import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchreset.graph.session import Exchange, GraphSession
+    from batchreset.settings import Settings
 
 #: The password method's id is this constant in every tenant (Microsoft, "passwordAuthenticationMethod").
 PASSWORD_METHOD_ID = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105  a public constant
+
+
+class Written(NamedTuple):
+    """A request as it goes out, but for its headers; the path is below the version."""
+
+    verb: str
+    path: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a run writes its resets: the route, and the headers and properties that go along with each."""
+
+    method: Method
+    headers: Mapping[str, str]
+    properties: Mapping[str, str | bool]
+
+    def write(self, object_id: str, password: str | None) -> Written:
+        """Write a reset. `password` is None where the service is to make it, which it does by resetPassword only."""
+        if self.method is Method.PASSWORD_PROFILE:
+            return Written("PATCH", profile_path(object_id), profile_body(password, self.properties))
+        given = {"newPassword": password} if password is not None else {}
+        return Written("POST", reset_path(object_id), {**self.properties, **given})
+
+
+def form_of(method: Method, settings: Settings) -> Form:
+    """Return the form that the settings give to a run's resets by this route."""
+    given = dict(pairs(settings.body_property, "--body-property"))
+    properties = profile_properties(settings) if method is Method.PASSWORD_PROFILE else given
+    return Form(method, dict(pairs(settings.header, "--header")), properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +61,7 @@ class ResetRequest:
     object_id: str
     client_request_id: str
     password: Secret | None
-    headers: Mapping[str, str]
-    properties: Mapping[str, str]
+    form: Form
 
 
 def reset_path(object_id: str) -> str:
@@ -35,20 +70,15 @@ def reset_path(object_id: str) -> str:
 
 
 async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchange, Secret | None]:
-    """Post a reset; return what came of it, and the password the service made, if it made one.
+    """Send a reset; return what came of it, and the password the service made, if it made one.
 
     No password is left in the exchange: the one made by the service is taken out of the body, and one that the
     service quotes back is masked.
     """
-    body: dict[str, Any] = dict(request.properties)
-    if request.password is not None:
-        body["newPassword"] = request.password.reveal()
+    plain = request.password.reveal() if request.password is not None else None
+    verb, path, body = request.form.write(request.object_id, plain)
     exchange = await graph.send(
-        "POST",
-        reset_path(request.object_id),
-        body=body,
-        headers=request.headers,
-        client_request_id=request.client_request_id,
+        verb, path, body=body, headers=request.form.headers, client_request_id=request.client_request_id
     )
     result = exchange.result
     if not isinstance(result, Answer) or result.body is None:

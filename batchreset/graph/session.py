@@ -109,6 +109,14 @@ class GraphSession:
     ) -> None:
         await self._http.close()
 
+    async def token(self) -> Secret:
+        """Return the token that the next request carries. Raises `SignInError` where there is none."""
+        return await self._tokens.token()
+
+    async def renew(self) -> bool:
+        """Get another token; False where there is no other. Raises `SignInError`."""
+        return await self._tokens.renew(await self._tokens.token(), None)
+
     def resolve(self, url: str) -> str | None:
         """Make a Location or nextLink absolute; None where it is no URL, or leads to another scheme, host or port.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchreset.model import Kind, Reason, State
-from batchreset.policy.verdict import Accepted, Ambiguous, Refused, SignedOut, Throttled, Transient, Verdict
+from batchreset.policy.verdict import Accepted, Ambiguous, Demoted, Refused, SignedOut, Throttled, Transient, Verdict
 
 #: How often a row is tried while the answers prove that nothing was applied.
 MOST_TRANSIENT = 6
@@ -56,6 +56,8 @@ def decide(verdict: Verdict, tally: Tally, kind: Kind) -> Next:
             return Next(back, tally, again=True)
         case SignedOut(why):
             return Next(back, tally, detail=why)
+        case Demoted():
+            return Next(back, tally, again=True)
         case Transient(why, retry_after):
             after = Tally(tally.transient + 1, tally.doubtful)
             if after.transient < MOST_TRANSIENT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchreset.model import Account, Kind, PasswordSource, Reason
+from batchreset.model import Account, Kind, Method, PasswordSource, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -23,6 +23,7 @@ class Rules:
     privileged: AbstractSet[str] | None
     include_privileged: bool
     password_source: PasswordSource
+    method: Method
 
 
 def screen(account: Account | None, rules: Rules) -> Reason | None:
@@ -36,6 +37,14 @@ def screen(account: Account | None, rules: Rules) -> Reason | None:
         return Reason.SELF
     if rules.privileged is not None and object_id in rules.privileged and not rules.include_privileged:
         return Reason.PRIVILEGED
-    if account.kind is Kind.SYNCHRONISED and rules.password_source is PasswordSource.SYSTEM:
+    if account.kind is Kind.SYNCHRONISED and not _reaches_synchronised(rules):
         return Reason.SYNCHRONISED
     return None
+
+
+def _reaches_synchronised(rules: Rules) -> bool:
+    """Say whether accounts from on-premises can be reset.
+
+    The service makes no passwords for them, and a passwordProfile would be refused or part their password from AD's.
+    """
+    return rules.method is Method.RESET_PASSWORD and rules.password_source is not PasswordSource.SYSTEM

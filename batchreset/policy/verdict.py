@@ -111,7 +111,12 @@ class SignedOut:
     why: str
 
 
-Verdict: TypeAlias = Accepted | Throttled | Transient | Ambiguous | Refused | SignedOut
+@dataclass(frozen=True, slots=True)
+class Demoted:
+    """Refused for what became of the sign-in, and not for the row's sake: nothing was applied, and it may yet be."""
+
+
+Verdict: TypeAlias = Accepted | Throttled | Transient | Ambiguous | Refused | SignedOut | Demoted
 
 
 def judge(result: Result, now: datetime) -> Verdict:

@@ -111,6 +111,7 @@ class Route(StrEnum):
     USERS = "users"
     USER = "user"
     ROLES = "roles"
+    OWN_ROLES = "own-roles"
     BATCH = "batch"
     OPERATION = "operation"
     RESET = "reset"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
 
 from batchreset.rehearsal import directory
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD
 from batchreset.rehearsal.exchange import Answer, Call, denied, not_found
-from batchreset.rehearsal.population import DOMAIN, OPERATOR, TENANT_ID, TENANT_NAME
+from batchreset.rehearsal.population import DOMAIN, OPERATOR, ROLE_NAMES, TENANT_ID, TENANT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from batchreset.rehearsal.tenant import Account, Tenant
-
-#: A role held by an application, as in any real tenant: its principal is no user. (principal, role definition)
-_APPLICATION = ("5d0a8f9c-40f5-4c1b-8f0a-6b1f2f0f7a11", "88d8e3e3-8f55-4a1e-953a-9b9898b8876b")
 
 
 def me(tenant: Tenant, call: Call) -> Answer:
@@ -57,15 +56,26 @@ def roles(tenant: Tenant, call: Call) -> Answer:
     """GET /roleManagement/directory/roleAssignments."""
     assigned: list[dict[str, Any]] = [
         {"id": f"{role}-{holder}", "principalId": holder, "roleDefinitionId": role, "directoryScopeId": "/"}
-        for holder, role in (*tenant.holders_of_roles(), _APPLICATION)
+        for holder, role in tenant.holders_of_roles()
     ]
     if "$filter" in call.query:
         name, values = directory.filtered(call.query["$filter"], ("principalId", "roleDefinitionId"))
         assigned = [one for one in assigned if one[name] in values]
     path = "roleManagement/directory/roleAssignments"
     some, link = directory.page(assigned, call.query, f"{tenant.url}/v1.0/{path}")
-    found = [_with_principal(one) for one in some] if call.query.get("$expand") == "principal" else list(some)
+    name = call.query.get("$expand", "")
+    found = [{**one, name: _EXPANDED[name](tenant, one)} if name in _EXPANDED else one for one in some]
     return _collection(tenant, path, found, link)
+
+
+def own_roles(tenant: Tenant, _call: Call) -> Answer:
+    """GET /me/transitiveMemberOf/microsoft.graph.directoryRole."""
+    held = OPERATOR.roles if tenant.has_role else ()
+    found = [
+        {"id": str(uuid5(NAMESPACE_OID, role)), "displayName": ROLE_NAMES[role], "roleTemplateId": role}
+        for role in held
+    ]
+    return _collection(tenant, "directoryRoles", found)
 
 
 def operation(tenant: Tenant, call: Call) -> Answer:
@@ -98,10 +108,20 @@ def _one(tenant: Tenant, call: Call, name: str) -> Answer:
     return Answer(200, {"@odata.context": tenant.context("users/$entity"), **found})
 
 
-def _with_principal(assigned: dict[str, Any]) -> dict[str, Any]:
+def _principal(tenant: Tenant, assigned: dict[str, Any]) -> dict[str, Any]:
     holder = assigned["principalId"]
-    kind = "servicePrincipal" if holder == _APPLICATION[0] else "user"
-    return {**assigned, "principal": {"@odata.type": f"#microsoft.graph.{kind}", "id": holder}}
+    kind = "user" if holder.lower() in tenant.accounts else "servicePrincipal"
+    return {"@odata.type": f"#microsoft.graph.{kind}", "id": holder}
+
+
+def _role_definition(_tenant: Tenant, assigned: dict[str, Any]) -> dict[str, Any]:
+    role = assigned["roleDefinitionId"]
+    return {"id": role, "displayName": ROLE_NAMES.get(role), "templateId": role, "isBuiltIn": True}
+
+
+_EXPANDED: Mapping[str, Callable[[Tenant, dict[str, Any]], dict[str, Any]]] = MappingProxyType(
+    {"principal": _principal, "roleDefinition": _role_definition}
+)
 
 
 def _collection(tenant: Tenant, name: str, items: list[dict[str, Any]], link: str | None = None) -> Answer:

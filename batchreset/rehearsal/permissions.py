@@ -37,6 +37,7 @@ _READ_METHODS = "UserAuthenticationMethod.Read.All UserAuthenticationMethod.Read
 _OPENED_BY: Mapping[str, _Openers] = MappingProxyType(
     {
         Route.ME: _Openers(f"User.Read {_READ_USERS}", ""),
+        Route.OWN_ROLES: _Openers(f"User.Read {_READ_USERS}", ""),
         Route.ORGANIZATION: _Openers(f"User.Read {_READ_USERS} {_READ_ORGANIZATION}", _READ_ORGANIZATION),
         Route.USERS: _Openers(_READ_USERS, _READ_USERS),
         Route.USER: _Openers(_READ_USERS, _READ_USERS),

@@ -23,6 +23,15 @@ DOMAIN = "contoso.example"
 GLOBAL_ADMINISTRATOR = "62e90394-69f5-4237-9190-012177145e10"
 AUTHENTICATION_ADMINISTRATOR = "c4e39bd9-1100-46d3-8c65-fb160da0071f"
 HELPDESK_ADMINISTRATOR = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
+USER_ADMINISTRATOR = "fe930be7-5e62-47db-91af-98c3a49a38b1"
+ROLE_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        GLOBAL_ADMINISTRATOR: "Global Administrator",
+        AUTHENTICATION_ADMINISTRATOR: "Authentication Administrator",
+        HELPDESK_ADMINISTRATOR: "Helpdesk Administrator",
+        USER_ADMINISTRATOR: "User Administrator",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ _HANDLERS: Mapping[Route, Callable[[Tenant, Call], Answer]] = MappingProxyType(
         Route.USERS: lookups.users,
         Route.USER: lookups.user,
         Route.ROLES: lookups.roles,
+        Route.OWN_ROLES: lookups.own_roles,
         Route.OPERATION: lookups.operation,
         Route.RESET: writes.reset,
         Route.UPDATE: writes.update,
@@ -50,6 +51,7 @@ _ROUTES: Mapping[str, Route] = MappingProxyType(
         "GET v1.0/users": Route.USERS,
         "GET v1.0/users/*": Route.USER,
         "GET v1.0/roleManagement/directory/roleAssignments": Route.ROLES,
+        "GET v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole": Route.OWN_ROLES,
         "POST v1.0/$batch": Route.BATCH,
         "GET v1.0/users/*/authentication/operations/*": Route.OPERATION,
         f"POST v1.0/users/*/authentication/methods/{PASSWORD_METHOD}/resetPassword": Route.RESET,
@@ -103,7 +105,7 @@ class Service:
         if route is Route.BATCH:
             return self._batch(call, grant)
         self._spend(call, route)
-        if route is Route.ME and grant.is_app_only:
+        if route in {Route.ME, Route.OWN_ROLES} and grant.is_app_only:
             raise bad("/me request is only valid with delegated authentication flow.", "BadRequest")
         if route in tenant.behaviour.forbidden or not is_permitted(grant, route, call):
             raise denied()

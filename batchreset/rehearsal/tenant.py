@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from batchreset.rehearsal.behaviour import COURSES, ORDINARY_COURSE, STRIKES, Behaviour, Course, Fault, Route, Strike
-from batchreset.rehearsal.population import OPERATOR, User, iso
+from batchreset.rehearsal.population import OPERATOR, USER_ADMINISTRATOR, User, iso
 from batchreset.rehearsal.signin import SignIns
 from batchreset.rehearsal.tokens import Grant, Tokens
 
@@ -215,8 +215,15 @@ class Tenant:
         self.sign_ins.revoke()
 
     def holders_of_roles(self) -> Iterator[tuple[str, str]]:
-        """Return each assignment of a directory role: the holder's object id, and the role definition's."""
-        return ((account.user.id, role) for account in self.accounts.values() for role in account.user.roles)
+        """Yield each assignment of a directory role: the holder's object id, and the role definition's.
+
+        Applications that sign in are User Administrators, for as long as whoever is signed in holds a role.
+        """
+        for account in self.accounts.values():
+            if account.user.id != OPERATOR.id or self.has_role:
+                yield from ((account.user.id, role) for role in account.user.roles)
+        if self.has_role:
+            yield from ((each.object_id, USER_ADMINISTRATOR) for each in self.behaviour.sign_in.applications)
 
     def note(self, account: Account, what: What, client_request_id: str | None) -> None:
         """Remember what has just happened to an account."""

@@ -65,7 +65,7 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.SYNCHRONISED: Advice(
             "Synchronised from on-premises",
             "The password is mastered in the on-premises Active Directory.",
-            "Reset it there, or through password writeback where the tenant has it.",
+            "Reset it there, or, where the tenant has password writeback, by a person's sign-in and reset-password.",
         ),
         Reason.GUEST: Advice(
             "Guest",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from batchreset.gather import restore
 from batchreset.model import Kind, Outcome, Reason, RunState, State, outcome_of
+from batchreset.policy.routing import makes_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +52,7 @@ def reconcile(resets: pd.DataFrame, sends: pd.DataFrame, run: RunRecord) -> pd.D
     )
     lines["method"] = lines["submitted_at"].notna().map({True: run.method, False: ""})
     lines["sessions_revoked_at"] = ""
-    lines["must_change"] = _must_change(lines)
+    lines["must_change"] = _must_change(lines, "yes" if makes_change(restore(run.settings), run.method) else "no")
     for count in ("attempts", "polls"):
         lines[count] = lines[count].fillna(0).astype(int)
     return pd.concat([lines[list(COLUMNS)].fillna(""), _cohort(lines["cohort"], run.cohort_columns)], axis="columns")
@@ -83,15 +85,15 @@ def _under_way(run: RunRecord) -> str:
     return sentence if run.rehearsal else f"{sentence}; `batchreset resume {run.run_id}` settles it"
 
 
-def _must_change(lines: pd.DataFrame) -> pd.Series[str]:
+def _must_change(lines: pd.DataFrame, of_cloud_accounts: str) -> pd.Series[str]:
     """Say whether the owner must choose a new password at the next sign-in.
 
-    The route sets this on every cloud account; for a synchronised one it depends on settings nobody here can read.
+    The route sets it for all cloud accounts alike; for a synchronised one it depends on settings nobody here can read.
     """
     succeeded = lines["outcome"] == Outcome.SUCCEEDED
     unknown = succeeded | (lines["outcome"] == Outcome.UNRESOLVED)
     answer = pd.Series("no", index=lines.index, dtype=object).mask(unknown, "unknown")
-    return answer.mask(succeeded & (lines["kind"] == Kind.CLOUD), "yes")
+    return answer.mask(succeeded & (lines["kind"] == Kind.CLOUD), of_cloud_accounts)
 
 
 def _cohort(texts: pd.Series[str], columns: Sequence[str]) -> pd.DataFrame:

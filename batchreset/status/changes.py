@@ -56,6 +56,7 @@ MOVE = (
         verified_at=func.coalesce(bindparam("verified_at"), resets.c.verified_at),
     )
 )
+_UPDATE_VERIFIED = update(resets).where(resets.c.id == bindparam("reset")).values(verified_at=bindparam("verified_at"))
 _INSERT_EVENT = insert(audit).values(
     {name: bindparam(name) for name in ("at", "event", "route", "status", "reset_id", "fields")}
 )
@@ -70,6 +71,7 @@ ORDER: tuple[Insert | Update, ...] = (
     _UPDATE_OPERATION,
     _UPDATE_CANDIDATE,
     MOVE,
+    _UPDATE_VERIFIED,
     _INSERT_EVENT,
 )
 
@@ -118,6 +120,11 @@ def moved(reset_id: int, source: State, target: State, ending: Ending = _NOTHING
         "verified_at": ending.verified_at,
     }
     return Change(MOVE, values)
+
+
+def verified(reset_id: int) -> Change:
+    """Record that the directory shows the change now, of a row that had ended before."""
+    return Change(_UPDATE_VERIFIED, {"reset": reset_id, "verified_at": timestamp()})
 
 
 def candidate_made(candidate_id: int, reset_id: int, sealed: bytes | None, fate: Fate) -> Change:

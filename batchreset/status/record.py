@@ -67,7 +67,7 @@ def save(engine: Engine, record: RunRecord) -> None:
         "state": record.state,
         "rehearsal": int(record.rehearsal),
         "created_at": timestamp(),
-        "operator": json.dumps({"object_id": operator.object_id, "user": operator.user}),
+        "operator": _as_text(operator),
         "tenant": json.dumps({"id": operator.tenant_id, "name": operator.tenant}),
         "graph_url": record.graph_url,
         "method": record.method,
@@ -122,6 +122,10 @@ def note(engine: Engine, **values: Any) -> None:
         connection.execute(update(run).values(**values))
 
 
-def note_unchecked(engine: Engine, unchecked: tuple[str, ...]) -> None:
-    """Set what could not be checked, as the latest screening found it."""
-    note(engine, unchecked=json.dumps(unchecked))
+def note_screening(engine: Engine, operator: Operator, unchecked: tuple[str, ...]) -> None:
+    """Set who is signed in, and what could not be checked, as the latest screening found it."""
+    note(engine, operator=_as_text(operator), unchecked=json.dumps(unchecked))
+
+
+def _as_text(operator: Operator) -> str:
+    return json.dumps({"object_id": operator.object_id, "user": operator.user})

@@ -219,3 +219,12 @@ def work(engine: Engine, state: State, *, after: int = 0, limit: int | None = No
         Work(**{**line, "kind": Kind(line["kind"]), "state": state, "fate": line["fate"] and Fate(line["fate"])})
         for line in lines
     ]
+
+
+def named(engine: Engine, first: int, limit: int) -> dict[int, dict[str, Any]]:
+    """Return what people know rows by (`source`, `row`, `user`, `object_id`), from the id `first` on, by their ids."""
+    columns = (resets.c.id, resets.c.source, resets.c.row, resets.c.user, resets.c.object_id)
+    query = select(*columns).where(resets.c.id >= first).order_by(resets.c.id).limit(limit)
+    with engine.connect() as connection:
+        lines = [dict(line) for line in connection.execute(query).mappings()]
+    return {line.pop("id"): line for line in lines}

@@ -72,6 +72,7 @@ async def bare(url: str, token: str, resets: int) -> Figure:
 async def ours(url: str, token: str, resets: int, folder: Path) -> Figure:
     """Plan and carry out; the clock runs from the first intent to the last move, the report is not counted."""
     os.environ["BATCHRESET_IDENTITY"] = str(folder / "identity.txt")
+    os.environ["XDG_STATE_HOME"] = str(folder)
     cohort = folder / "cohort.csv"
     cohort.write_text("userPrincipalName\n" + "\n".join(upns(resets)) + "\n", encoding="utf-8")
     settings = Settings(graph_url=url, out=folder / "reports", workers=WORKERS)

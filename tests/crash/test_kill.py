@@ -72,6 +72,7 @@ def planned(out: Path) -> Iterator[tuple[Tenant, Path]]:
 def _own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BATCHRESET_IDENTITY", str(tmp_path_factory.mktemp("key") / "identity.txt"))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         identity.make()
         yield
 

@@ -130,7 +130,7 @@ def test_an_empty_standard_input_is_said_to_be_empty(desk: Desk) -> None:
         (["--graph-url", "http://graph.microsoft.com"], "http:// is for a loopback host only"),
         (["--graph-url", "graph.microsoft.com"], "--graph-url"),
         (["--cloud", "mars"], "--cloud mars: give global | usgov | dod | china"),
-        (["--method", "magic"], "--method magic: give reset-password"),
+        (["--method", "magic"], "--method magic: give auto | reset-password | password-profile"),
         (["--workers", "0"], "--workers 0"),
         (["--rate", "-1"], "--rate -1"),
         (["--max-failures", "some"], "--max-failures some"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import jwt
 import pytest
 
 from batchreset.auth.token import GivenToken
@@ -19,8 +21,9 @@ from batchreset.engine.resume import prepare
 from batchreset.engine.runner import Means, carry_out
 from batchreset.rehearsal.behaviour import UNHINDERED, Behaviour, Fault, Spread
 from batchreset.rehearsal.check import disagreements
-from batchreset.rehearsal.population import DOMAIN, User
+from batchreset.rehearsal.population import DOMAIN, TENANT_ID, User
 from batchreset.rehearsal.server import serve
+from batchreset.rehearsal.signin import Application
 from batchreset.rehearsal.tenant import Tenant, What
 from batchreset.rehearsal.tokens import Grant
 from batchreset.secret import Secret
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
+    from batchreset.auth.token import TokenSource
     from batchreset.engine.passwords import OpenedPassword
     from batchreset.engine.plan import Plan
     from batchreset.engine.progress import Snapshot
@@ -43,6 +47,13 @@ if TYPE_CHECKING:
 STEADY = replace(UNHINDERED, cloud_operation=Spread(5), synchronised_operation=Spread(5))
 
 _COMMIT = Writer.commit
+
+
+def app_token(lasts: float = 3600.0) -> str:
+    """Write an access token as an application has it, which ends in so many seconds of real time."""
+    application = Application()
+    claims = {"idtyp": "app", "oid": application.object_id, "tid": TENANT_ID, "appid": application.client_id}
+    return jwt.encode({**claims, "exp": int(time.time() + lasts)}, "a key that nobody checks, 32 bytes and more")
 
 
 def user(name: str, *faults: Fault, **changes: Any) -> User:
@@ -125,7 +136,7 @@ class Desk:
     def __init__(self, tenant: Tenant, settings: Settings) -> None:
         self.tenant = tenant
         self.settings = settings
-        self.tokens = GivenToken(Secret(tenant.token))
+        self.tokens: TokenSource = GivenToken(Secret(tenant.token))
 
     async def plan(self, *lines: str, header: str = "userPrincipalName", **inputs: Any) -> Plan:
         """Plan a cohort of CSV lines; without any, of all the tenant's accounts but the operator."""
@@ -153,6 +164,15 @@ class Desk:
         self.tenant.tokens.admit("renewed", Grant())
         self.tokens = GivenToken(Secret("renewed"))
 
+    def use(self, token: str, grant: Grant) -> None:
+        """Have another token, which allows so much."""
+        self.tenant.tokens.admit(token, grant)
+        self.tokens = GivenToken(Secret(token))
+
+    def be_an_application(self, *permissions: str, lasts: float = 3600.0) -> None:
+        """Have the token of an application, which tells who it is; without `permissions` it has them all."""
+        self.use(app_token(lasts), Grant(is_app_only=True, permissions=frozenset(permissions) or None))
+
     async def resume(self, folder: Path, *, retry_failed: bool = False) -> Run:
         """Take a run up again, as another process would: with the key from its folder."""
         return await self.carry_out(await prepare(folder, self.tokens, retry_failed=retry_failed))
@@ -178,6 +198,7 @@ async def at_desk(
     tenant = Tenant(accounts, behaviour)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BATCHRESET_IDENTITY", str(out / "identity.txt"))
+        patch.setenv("XDG_STATE_HOME", str(out / "state"))
         patch.setattr(Writer, "commit", _commit_in_no_time)
         async with serve(tenant) as url:
             yield Desk(tenant, Settings(out=out, graph_url=url, **settings))

@@ -52,6 +52,8 @@ def at_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "config.toml").touch()
     monkeypatch.setenv("BATCHRESET_CONFIG", str(folder / "config.toml"))
     monkeypatch.setenv("BATCHRESET_IDENTITY", str(folder / "identity.txt"))
+    monkeypatch.setenv("BATCHRESET_TOKEN_CACHE", str(folder / "tokens"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("PYTHONPATH", str(_ROOT))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))

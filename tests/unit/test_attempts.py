@@ -6,7 +6,7 @@ import pytest
 
 from batchreset.model import MOVES, Kind, Reason, State
 from batchreset.policy.attempts import MOST_DOUBTFUL, MOST_TRANSIENT, Next, Tally, backoff, decide
-from batchreset.policy.verdict import Accepted, Ambiguous, Refused, SignedOut, Throttled, Transient, Verdict
+from batchreset.policy.verdict import Accepted, Ambiguous, Demoted, Refused, SignedOut, Throttled, Transient, Verdict
 
 VERDICTS: tuple[Verdict, ...] = (
     Accepted(None, None),
@@ -18,6 +18,7 @@ VERDICTS: tuple[Verdict, ...] = (
     Ambiguous("lost"),
     Refused(Reason.FORBIDDEN, "no"),
     SignedOut("expired"),
+    Demoted(),
 )
 TALLIES = [
     Tally(transient, doubtful) for transient in range(MOST_TRANSIENT + 2) for doubtful in range(MOST_DOUBTFUL + 2)
@@ -32,6 +33,8 @@ EVERYTHING = list(product(VERDICTS, Kind, TALLIES))
         (Throttled(9.0), Tally(5, 0), Kind.CLOUD, Next(State.READY, Tally(5, 0), again=True)),
         (Throttled(9.0), Tally(0, 1), Kind.CLOUD, Next(State.DOUBTFUL, Tally(0, 1), again=True)),
         (SignedOut("no"), Tally(), Kind.CLOUD, Next(State.READY, Tally(), detail="no")),
+        (Demoted(), Tally(2), Kind.CLOUD, Next(State.READY, Tally(2), again=True)),
+        (Demoted(), Tally(2, 1), Kind.SYNCHRONISED, Next(State.DOUBTFUL, Tally(2, 1), again=True)),
         (SignedOut("no"), Tally(0, 1), Kind.CLOUD, Next(State.DOUBTFUL, Tally(0, 1), detail="no")),
         (Transient("x"), Tally(), Kind.CLOUD, Next(State.READY, Tally(1), again=True, backoff=1.0)),
         (

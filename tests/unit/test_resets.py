@@ -6,7 +6,8 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 
-from batchreset.graph.resets import PASSWORD_METHOD_ID, ResetRequest, reset_path, send_reset
+from batchreset.graph.resets import PASSWORD_METHOD_ID, Form, ResetRequest, reset_path, send_reset
+from batchreset.model import Method
 from batchreset.policy.verdict import Answer, describe
 from batchreset.secret import Secret
 from tests.support.clock import run_virtual
@@ -19,7 +20,10 @@ PLAIN = "Quartz-7-meadow"
 
 
 def reset(
-    answer: web.Response, password: str | None = PLAIN, **properties: str
+    answer: web.Response,
+    password: str | None = PLAIN,
+    method: Method = Method.RESET_PASSWORD,
+    **properties: str | bool,
 ) -> tuple[Exchange, Secret | None, list[tuple[web.BaseRequest, Any]]]:
     """Send one reset and have it answered so."""
     seen = []
@@ -31,7 +35,8 @@ def reset(
     async def exchange() -> tuple[Exchange, Secret | None]:
         secret = Secret(password) if password is not None else None
         async with answering(handle) as root, talking_to(root) as graph:
-            return await send_reset(graph, ResetRequest("id-1", "name", secret, {"X-Ticket": "INC-1"}, properties))
+            form = Form(method, {"X-Ticket": "INC-1"}, properties)
+            return await send_reset(graph, ResetRequest("id-1", "name", secret, form))
 
     done, made = run_virtual(exchange())
     return done, made, seen
@@ -45,6 +50,19 @@ def test_a_reset_is_posted_as_documented() -> None:
     assert request.headers["client-request-id"] == exchange.client_request_id == "name"
     assert request.headers["X-Ticket"] == "INC-1"
     assert body == {"newPassword": PLAIN, "note": "x"}
+    assert made is None
+
+
+def test_a_profile_is_patched_as_documented() -> None:
+    """At the account itself, password and properties in its passwordProfile; there is nothing to be made."""
+    method = Method.PASSWORD_PROFILE
+    exchange, made, [(request, body)] = reset(
+        web.Response(status=204), method=method, forceChangePasswordNextSignIn=True
+    )
+    assert (request.method, request.path) == ("PATCH", "/v1.0/users/id-1")
+    assert request.headers["client-request-id"] == exchange.client_request_id == "name"
+    assert request.headers["X-Ticket"] == "INC-1"
+    assert body == {"passwordProfile": {"forceChangePasswordNextSignIn": True, "password": PLAIN}}
     assert made is None
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from batchreset.model import Account, Kind, PasswordSource, Reason
+from batchreset.model import Account, Kind, Method, PasswordSource, Reason
 from batchreset.policy.screening import Rules, screen
 
 ANA = Account("AAAA-1", "Ana@Contoso.example", "Ana", Kind.CLOUD, enabled=True, password_changed_at=None)
@@ -14,6 +14,7 @@ NOBODY_SPECIAL = Rules(
     privileged=frozenset(),
     include_privileged=False,
     password_source=PasswordSource.GENERATED,
+    method=Method.RESET_PASSWORD,
 )
 
 
@@ -64,10 +65,19 @@ def test_a_synchronised_account_must_be_given_its_password() -> None:
     assert screen(ANA, system) is None
 
 
+def test_a_synchronised_account_is_not_reached_by_password_profile() -> None:
+    """That route would be refused, or leave AD's password as it was; accounts of the cloud are reset."""
+    rules = replace(NOBODY_SPECIAL, method=Method.PASSWORD_PROFILE)
+    assert screen(replace(ANA, kind=Kind.SYNCHRONISED), rules) is Reason.SYNCHRONISED
+    assert screen(ANA, rules) is None
+
+
 def test_the_first_rule_that_applies_is_the_reason() -> None:
     """Protected before self, before privileged, before synchronised."""
     account = replace(ANA, kind=Kind.SYNCHRONISED)
-    rules = Rules("aaaa-1", frozenset({"aaaa-1"}), frozenset({"aaaa-1"}), False, PasswordSource.SYSTEM)
+    rules = Rules(
+        "aaaa-1", frozenset({"aaaa-1"}), frozenset({"aaaa-1"}), False, PasswordSource.SYSTEM, Method.RESET_PASSWORD
+    )
     assert screen(account, rules) is Reason.PROTECTED
     rules = replace(rules, protected=frozenset())
     assert screen(account, rules) is Reason.SELF

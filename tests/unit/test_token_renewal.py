@@ -31,6 +31,8 @@ CHALLENGE = f'Bearer realm="", error="insufficient_claims", claims="{base64.b64e
 class Succession:
     """Tokens by number, from 0; how a renewal goes is scripted, and what it is asked is remembered."""
 
+    is_renewable = True
+
     def __init__(self, *renewals: bool | SignInError) -> None:
         self.number = 0
         self.asked: list[tuple[str, str | None]] = []

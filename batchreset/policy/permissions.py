@@ -1,0 +1,78 @@
+"""What a sign-in may do: which routes its permissions open, which it lacks, and which directory roles may reset."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from batchreset.model import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+_RESET = "UserAuthenticationMethod.ReadWrite.All"
+_PROFILE = "User-PasswordProfile.ReadWrite.All"
+
+#: What each permission is needed for.
+PURPOSES: Mapping[str, str] = MappingProxyType(
+    {
+        "User.Read.All": "to look accounts up",
+        "RoleManagement.Read.Directory": "to leave holders of directory roles out",
+        _RESET: "to reset by reset-password, and to follow its operations",
+        _PROFILE: "to reset by password-profile",
+    }
+)
+#: Wider permissions that do as well. Source: "Permissions" on each route's page of the Graph reference, v1.0.
+_WIDER: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "User.Read.All": frozenset({"User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"}),
+        "RoleManagement.Read.Directory": frozenset(
+            {
+                "RoleManagement.Read.All",
+                "RoleManagement.ReadWrite.Directory",
+                "Directory.Read.All",
+                "Directory.ReadWrite.All",
+            }
+        ),
+        # Delegated only: no application has it.
+        _PROFILE: frozenset({"Directory.AccessAsUser.All"}),
+    }
+)
+
+#: Directory roles that may reset a user's password. Source: "Permissions" of authenticationMethod: resetPassword.
+RESET_ROLES = (
+    "Authentication Administrator",
+    "Privileged Authentication Administrator",
+    "User Administrator",
+    "Helpdesk Administrator",
+    "Password Administrator",
+    "Global Administrator",
+)
+#: Those that an application needs one of to write passwords. Source: "Permissions" of Update user.
+APPLICATION_RESET_ROLES = ("User Administrator", "Privileged Authentication Administrator", "Global Administrator")
+
+
+def missing(needed: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
+    """Return those of the needed permissions that are neither granted nor contained in a wider one."""
+    have = frozenset(granted)
+    return tuple(name for name in needed if not have & {name, *_WIDER.get(name, ())})
+
+
+def routes(granted: Collection[str], *, is_app_only: bool) -> tuple[Method, ...]:
+    """Return the routes that permissions open, the better one first. resetPassword is closed to applications."""
+    opened = []
+    if not is_app_only and not missing((_RESET,), granted):
+        opened.append(Method.RESET_PASSWORD)
+    if not missing((_PROFILE,), granted):
+        opened.append(Method.PASSWORD_PROFILE)
+    return tuple(opened)
+
+
+def may_reset(roles: Collection[str], *, is_app_only: bool) -> tuple[str, ...]:
+    """Return those of the roles held, by their display names, that may reset passwords."""
+    return tuple(role for role in resetting_roles(is_app_only=is_app_only) if role in roles)
+
+
+def resetting_roles(*, is_app_only: bool) -> tuple[str, ...]:
+    """Return the roles one of which whoever signs in has to hold."""
+    return APPLICATION_RESET_ROLES if is_app_only else RESET_ROLES
