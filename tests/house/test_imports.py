@@ -34,7 +34,8 @@ SERVING = {"aiohttp", "multidict", "yarl", "cryptography", "jwt"}
 #: Too slow to be imported before a command is entered.
 HEAVY = {
     *("aiohttp", "asyncio", "jinja2", "matplotlib", "pandas", "platformdirs", "pyrage", "python_calamine", "rich"),
-    *("sqlalchemy", "tenacity", "truststore", "uvloop", "xlsxwriter"),
+    *("cryptography", "msal", "msal_extensions", "requests", "sqlalchemy", "tenacity", "truststore", "uvloop"),
+    "xlsxwriter",
 }
 
 

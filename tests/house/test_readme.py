@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from typer.main import get_command
 
 from batchreset.cli import app
+from batchreset.gather import gather
+from batchreset.settings import Auth
+from batchreset.vault.sealing import read_recipient
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-#: What the README says of batchreset: options of pip are none of its own.
-_OURS = "\n".join(line for line in README.splitlines() if " pip " not in line)
+#: What the README says of batchreset: the options of other programs are none of its own.
+_OURS = "\n".join(line for line in README.splitlines() if not re.search(r" pip |^(az|docker) ", line))
 
 _ROOT_COMMAND = get_command(app)
 COMMANDS = dict(getattr(_ROOT_COMMAND, "commands", {}))
@@ -54,6 +58,18 @@ def test_the_first_block_rehearses_a_sample_and_the_second_runs_the_tests() -> N
     places = [re.findall(r"-m venv (\S+)", block) for block in (first, second)]
     assert [len(place) for place in places] == [1, 1]
     assert places[0] != places[1]
+
+
+def test_the_config_file_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting in it is one, and its values are taken."""
+    for name in [name for name in os.environ if name.startswith("BATCHRESET_")]:
+        monkeypatch.delenv(name)
+    (config,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "config.toml").write_text(config, encoding="utf-8")
+    settings = gather({}, tmp_path / "config.toml")
+    assert settings.auth is Auth.CERTIFICATE
+    assert settings.accept_excluded == ("synchronised", "privileged")
+    assert [str(read_recipient(text)) for text in settings.recipient] == [*settings.recipient]
 
 
 def test_the_layout_is_the_one_on_disk() -> None:
