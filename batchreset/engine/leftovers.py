@@ -56,6 +56,7 @@ def _followed(work: Work, url: str | None, why: tuple[Reason, str] | None) -> Fo
         send=work.send,
         url=url,
         polls=work.polls,
+        running_at=None,
         reason=reason,
         detail=detail,
     )

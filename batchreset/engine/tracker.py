@@ -19,7 +19,8 @@ from batchreset.graph.directory import ask_about
 from batchreset.graph.resets import look_at_operation
 from batchreset.model import Fate, Kind, Reason, State
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
-from batchreset.policy.schedule import by_deadline, next_directory_look, next_look
+from batchreset.policy.durations import Durations
+from batchreset.policy.schedule import by_deadline, next_directory_look
 from batchreset.policy.verdict import (
     Accepted,
     Ambiguous,
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
 
 #: Why the directory is asked about a reset that was accepted without an operation to follow.
 UNNAMED = (Reason.OPERATION_UNREADABLE, "the answer named no operation to follow")
-#: Looks under way at once.
-_MOST_LOOKS = 32
+#: Looks under way at once: each operation takes about two of them, and each worker starts one operation a call.
+_MOST_LOOKS = 96
+#: A timer of uvloop's may fire half a millisecond early; what is due within this is due now.
+_TIMERS_ARE_EARLY_BY = 0.001
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +61,8 @@ class Followed:
     A row that has `succeeded` already is only looked for in the directory, to say when that shows the change.
 
     `url` is the operation's; None where there is none, or it does not tell: then the directory is asked, and `reason`
-    and `detail` say why. `is_alone` says that no other candidate of the row may be in force.
+    and `detail` say why. `is_alone` says that no other candidate of the row may be in force. `running_at` is the age at
+    which the operation was last seen running; None where its age is unknown, since an earlier start sent it.
     """
 
     reset_id: int
@@ -73,6 +77,7 @@ class Followed:
     send: str | None = None
     url: str | None = None
     polls: int = 0
+    running_at: float | None = 0.0
     looks: int = 0
     faults: int = 0
     reason: Reason | None = None
@@ -106,13 +111,19 @@ class Tracker:
         self._looking = 0
         self._is_closed = False
         self._witness: str | None = None
+        # Synchronised accounts wait for a domain controller, the others do not: each kind has its own pace.
+        self._durations = {kind: Durations() for kind in Kind}
 
     def __repr__(self) -> str:
         return f"<Tracker waiting={len(self._heap)} looking={self._looking} closed={self._is_closed}>"
 
     def follow(self, followed: Followed, retry_after: float | None = None) -> None:
-        """Take over a row; it is looked at first after the POST's Retry-After, or a second."""
-        self._wait(followed, next_look(0, retry_after, random.random()), 0.0)
+        """Take over a row; it is looked at first when its like have ended, but not before the POST's Retry-After."""
+        if followed.url is not None:
+            wait = self._durations[followed.kind].next_wait(0.0, retry_after, random.random())
+        else:
+            wait = max(next_directory_look(0, random.random()), retry_after or 0.0)
+        self._wait(followed, wait, 0.0)
 
     async def reread(self) -> Result | None:
         """Read again what could be read earlier in this run, once; None where there was nothing."""
@@ -132,7 +143,7 @@ class Tracker:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while self._heap or self._looking or not self._is_closed:
-                if self._heap and self._heap[0][0] <= loop.time():
+                if self._heap and self._heap[0][0] <= loop.time() + _TIMERS_ARE_EARLY_BY:
                     await self._places.acquire()
                     self._looking += 1
                     group.create_task(self._look(heapq.heappop(self._heap)[2]))
@@ -162,12 +173,13 @@ class Tracker:
 
     async def _look_at_operation(self, followed: Followed, url: str) -> None:
         stamp = await self._routes.polls.permit()
-        exchange = await look_at_operation(self._graph, url)
         age = asyncio.get_running_loop().time() - followed.sent_at
+        exchange = await look_at_operation(self._graph, url)
         look = judge_look(exchange.result, age, utc_now())
         self._routes.polls.tell(look, stamp)
         self._ledger.count_if_throttled(look)
         followed.polls += 1
+        self._learn(followed, look, age)
         if exchange.status == HTTPStatus.OK:
             self._witness = url
         status = look.status if isinstance(look, (Running, Ended)) else None
@@ -178,6 +190,16 @@ class Tracker:
             return
         self._ledger.note(seen, line)
         self._go_on(followed, look, age)
+
+    def _learn(self, followed: Followed, look: Look, age: float) -> None:
+        """Learn from a look at this age how long operations take."""
+        if followed.running_at is None:
+            return
+        if isinstance(look, Ended):
+            self._durations[followed.kind].had_ended(followed.running_at, age)
+        elif isinstance(look, Running):
+            self._durations[followed.kind].was_running(followed.running_at, age)
+            followed.running_at = age
 
     def _end(self, followed: Followed, look: Ended, changes: tuple[Change, ...]) -> None:
         """Settle a row on its operation's end."""
@@ -213,8 +235,9 @@ class Tracker:
                 wait = (look.retry_after or 0.0) + random.uniform(0.0, backoff(followed.faults))
                 self._wait(followed, wait, age)
             case Running():
-                followed.looks += 1
-                self._wait(followed, next_look(followed.looks, look.retry_after, random.random()), age)
+                passed = asyncio.get_running_loop().time() - followed.sent_at - age
+                wait = self._durations[followed.kind].next_wait(age, look.retry_after, random.random(), passed)
+                self._wait(followed, wait, age)
 
     def _wait(self, followed: Followed, wait: float, age: float) -> None:
         """Look again after `wait`, or at the operation's deadline."""

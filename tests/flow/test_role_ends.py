@@ -122,7 +122,7 @@ def test_one_incident_is_looked_into_once(tmp_path: Path) -> None:
 def test_looks_that_are_refused_make_no_row_wrong(tmp_path: Path) -> None:
     """Operations under way when the role ended cannot be read; the directory says what became of them."""
     behaviour = replace(SLOW, cloud_operation=Spread(20))
-    halted, resumed = lost_and_activated(tmp_path, Method.RESET_PASSWORD, behaviour, users(40), directory_lag="1m")
+    halted, resumed = lost_and_activated(tmp_path, Method.RESET_PASSWORD, behaviour, users(90), directory_lag="1m")
     assert halted.counts.keys() == {"succeeded", "not_attempted"}
     assert any(row["verified_at"] for row in halted.rows)
     assert [row for row in resumed.rows if row["outcome"] != "succeeded"] == []
