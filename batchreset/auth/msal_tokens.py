@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     #: Returns MSAL's result with a token in it, or raises `SignInError`.
     Acquire = Callable[[str | None, bool], Mapping[str, Any]]
 
+_LOG = logging.getLogger(__name__)
 #: Seconds before its end that a token is renewed; and, where that fails, until it is tried again.
 _AHEAD, _LATER = 300.0, 60.0
 #: For so long a failure answers those who ask next: workers meet it together, and one of them asks for all.
@@ -83,6 +85,8 @@ class MsalTokens:
         except SignInError as error:
             self._failure, self._failure_ends_at = error, now() + _FAILURE_LASTS
             raise
+        if must_be_new:
+            _LOG.info("token renewed")
         lasts = float(result.get("expires_in") or 0)
         self._token, self._rejected, self._claims, self._failure = token, None, None, None
         self._ends_at = now() + lasts

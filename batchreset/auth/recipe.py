@@ -27,6 +27,7 @@ Or with the Azure CLI:
   az ad app create --display-name batchreset --sign-in-audience AzureADMyOrg \\
      --is-fallback-public-client true --public-client-redirect-uris http://localhost \\
      --required-resource-accesses @scopes.json --query appId --output tsv
+  az ad sp create --id CLIENT-ID
   az ad app permission admin-consent --id CLIENT-ID
 
 Then sign in:
