@@ -6,10 +6,7 @@ import asyncio
 import base64
 import json
 import re
-import threading
-import webbrowser
 from dataclasses import dataclass, replace
-from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,6 +22,7 @@ from batchreset.rehearsal.problems import Problem
 from batchreset.rehearsal.server import serve
 from batchreset.rehearsal.signin import CLIENT_ID, Application, GrantType, Refusal, SignIn
 from batchreset.rehearsal.tenant import Tenant
+from tests.support.authority import Browser
 from tests.support.certificates import PrivateAuthority, application_certificate
 from tests.support.clock import run_virtual
 from tests.support.visitor import GOOD
@@ -157,28 +155,10 @@ def test_a_browser_signs_in_with_pkce(private: PrivateAuthority, monkeypatch: py
     """MSAL opens the page, the browser posts the code back to MSAL's port, and MSAL redeems it."""
 
     def visit(place: Place) -> None:
-        class Browser(webbrowser.BaseBrowser):
-            """Shows the page, and does what its script would do."""
-
-            def open(self, url: str, _new: int = 0, _autoraise: bool = True) -> bool:  # noqa: FBT001, FBT002  webbrowser's signature
-                self.at_work = threading.Thread(target=self._submit, args=(url,))
-                self.at_work.start()
-                return True
-
-            def _submit(self, url: str) -> None:
-                with requests.Session() as http:
-                    page = http.get(url, timeout=10).text
-                    (target,) = re.findall(r'action="([^"]+)"', page)
-                    fields = re.findall(r'name="([^"]+)" value="([^"]*)"', page)
-                    data = {name: unescape(value) for name, value in fields}
-                    http.post(unescape(target), data=data, timeout=10)
-
-        browser = Browser("test")
-        monkeypatch.setattr(webbrowser, "open", browser.open)
-        monkeypatch.setattr("msal.application._preferred_browser", lambda: None)
+        browser = Browser(private, monkeypatch)
         app = place.application()
         result = app.acquire_token_interactive(SCOPES, prompt="select_account", timeout=20)
-        browser.at_work.join()
+        browser.close()
         assert result["id_token_claims"]["oid"] == OPERATOR.id
         assert place.status(result["access_token"], "/me") == 200
 
