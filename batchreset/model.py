@@ -170,13 +170,15 @@ class Account:
 class Operator:
     """Who is signed in, and to which tenant.
 
-    `object_id` is None for an application; `tenant` is empty where the tenant's name may not be read.
+    `object_id` is None for an application; `tenant` is empty where the tenant's name may not be read. `roles` are the
+    directory roles held when that was last looked at, by name; None where they may not be read.
     """
 
     object_id: str | None
     user: str
     tenant_id: str
     tenant: str
+    roles: frozenset[str] | None = None
 
     @property
     def is_application(self) -> bool:

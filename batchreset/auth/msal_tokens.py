@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from batchreset.errors import SignInError
@@ -72,6 +73,14 @@ class MsalTokens:
                 self._token, self._rejected, self._claims = None, self._rejected or rejected, claims or self._claims
                 await self._obtain()
         return True
+
+    async def refresh(self) -> bool:
+        """Get another token although nobody rejected the one there is, which stays where there is no other."""
+        async with self._turn:
+            before = self._token
+            with suppress(SignInError):
+                await self._obtain()
+            return self._token != before
 
     async def _obtain(self) -> Secret:
         """Ask for a token. Whoever asks holds the turn. Raises `SignInError`."""

@@ -14,7 +14,7 @@ VARIABLE = "BATCHRESET_ACCESS_TOKEN"
 class TokenSource(Protocol):
     """Hands out the bearer token for the next request.
 
-    Both raise `SignInUnreachableError` where trying again may help, else `SignInError` with what to do.
+    `token` and `renew` raise `SignInUnreachableError` where trying again may help, else `SignInError` with what to do.
     `is_renewable` says whether there will be another token when this one ends.
     """
 
@@ -28,6 +28,9 @@ class TokenSource(Protocol):
 
         `claims` is what Graph's challenge demands of it, as JSON.
         """
+
+    async def refresh(self) -> bool:
+        """Get another token than one that Graph still takes; False, and keep that, where there is no other now."""
 
 
 class GivenToken:
@@ -44,6 +47,10 @@ class GivenToken:
         return self._token
 
     async def renew(self, rejected: Secret, claims: str | None) -> bool:  # noqa: ARG002  there is no other
+        """Say that there is no other."""
+        return False
+
+    async def refresh(self) -> bool:
         """Say that there is no other."""
         return False
 
@@ -67,6 +74,10 @@ class EnvironmentToken:
         return self._token
 
     async def renew(self, rejected: Secret, claims: str | None) -> bool:  # noqa: ARG002  there is no other
+        """Say that there is no other."""
+        return False
+
+    async def refresh(self) -> bool:
         """Say that there is no other."""
         return False
 

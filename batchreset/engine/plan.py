@@ -186,11 +186,12 @@ def predicted_seconds(resets: int, workers: int, rate: float | None) -> float:
 
 
 async def who_is_signed_in(directory: Directory) -> Operator:
-    """Say who is signed in. Raises `DirectoryError` where that may not be read."""
+    """Say who is signed in, and with which roles. Raises `DirectoryError` where the former may not be read."""
     try:
-        return await directory.operator()
+        operator = await directory.operator()
     except LookUpRefusedError as error:
         raise DirectoryError(f"Who is signed in could not be read ({error}); nothing was sent.") from error
+    return replace(operator, roles=await directory.own_roles(operator))
 
 
 @asynccontextmanager

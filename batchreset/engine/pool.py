@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batchreset.clock import utc_now
 from batchreset.engine.ledger import entry
 from batchreset.engine.tracker import UNNAMED, Followed
+from batchreset.errors import SignInError
 from batchreset.graph.resets import ResetRequest, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
 from batchreset.model import Fate, PasswordSource, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
-from batchreset.policy.verdict import Accepted, Ambiguous, Demoted, SignedOut, judge
+from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, SignedOut, judge
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 from batchreset.vault.making import generate
 
@@ -63,6 +64,9 @@ class _Row:
     password: Secret | None = None
     #: Candidates of this row that may be in force, besides the present one.
     others: int = 0
+    #: When it was first refused (403) although others had been accepted, and whether its token was once taken no more.
+    refused_at: float | None = None
+    was_renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Pool:
         """Work with so many workers until all are done; those that only wait are sent home when sending stops."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._work(number)) for number in range(workers)]
-            self._idle.update((*tasks, group.create_task(self._sending.standing.begin())))
+            self._idle.update(tasks)
             stop = group.create_task(self._send_home())
             await asyncio.wait(tasks)
             stop.cancel()
@@ -147,7 +151,7 @@ class Pool:
             return await self._attempt(number, row)
 
         decided = await until_decided(attempt)
-        if decided.state is State.DOUBTFUL and not self._control.sending_stopped.is_set():
+        if decided.state is State.DOUBTFUL and not self._control.following_stopped.is_set():
             followed = self._followed(row)
             followed.reason, followed.detail = decided.reason or Reason.ANSWER_LOST, decided.detail
             self._tracker.follow(followed)
@@ -163,11 +167,13 @@ class Pool:
             intent = intended(send, row.work.id, row.candidate_id or 0)
             await self._ledger.intend(row.work.id, back, *candidate, intent)
             stamp = await self._sending.turnstile.permit()
+            with suppress(SignInError):  # waited for here, where nothing is under way; sending asks again, and tells
+                await self._sending.graph.token()
         except asyncio.CancelledError:
             self._move(row, back, answered(send, Answered("unsent")), *self._untouched(row))
             raise
         request = ResetRequest(row.work.object_id, send, row.password, self._sending.form)
-        departure = self._sending.standing.departure()
+        departure = self._sending.standing.departure(row.refused_at)
         try:
             with self._under_way():
                 exchange, made = await send_reset(self._sending.graph, request)
@@ -179,12 +185,27 @@ class Pool:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
         self._sending.turnstile.tell(verdict, stamp)
         self._ledger.count_if_throttled(verdict)
+        # Whoever waits here meets no service that could be away.
+        self._outage.busy.discard(number)
         try:
             verdict = await self._sending.standing.weigh(verdict, departure)
         except asyncio.CancelledError:
             self._conclude(number, row, exchange, Demoted(), made)
             raise
+        finally:
+            self._outage.busy.add(number)
+        if isinstance(verdict, Demoted):
+            row.refused_at = departure.refused_at or asyncio.get_running_loop().time()
+        elif isinstance(verdict, SignedOut) and exchange.refused is not None and not row.was_renewed:
+            verdict, row.was_renewed = self._renewed(exchange, verdict), True
         return self._conclude(number, row, exchange, verdict, made)
+
+    def _renewed(self, exchange: Exchange, verdict: SignedOut) -> Verdict:
+        """Return what a refused token means where there is another one now."""
+        if not isinstance(exchange.result, Answer):
+            return verdict
+        self._ledger.decide("sign-in renewed", client_request_id=exchange.client_request_id)
+        return Demoted()
 
     def _conclude(self, number: int, row: _Row, exchange: Exchange, verdict: Verdict, made: Secret | None) -> Next:
         """Write what the answer means for the row, and say what follows."""

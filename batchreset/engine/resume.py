@@ -16,6 +16,7 @@ from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import State
 from batchreset.policy.pace import Pacer
+from batchreset.policy.permissions import has_lost_its_role
 from batchreset.status import database, record, rows, schema
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> Plan:
     """Screen the ready rows again and return what is left to do.
 
-    Raises `RefusedError` for a rehearsal and where the sign-in is for another tenant, `LockedError` when another
-    process works on the run, `StatusTableError` when its table cannot be used.
+    Raises `RefusedError` for a rehearsal, where the sign-in is for another tenant or has lost its role, `LockedError`
+    when another process works on the run, `StatusTableError` when its table cannot be used.
     """
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
@@ -48,6 +49,11 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
                     raise RefusedError(
                         f"{folder.name} was planned for {line.operator.tenant_text}; "
                         f"you are signed in to {operator.tenant_text}."
+                    )
+                if has_lost_its_role(line.operator, operator):
+                    raise RefusedError(
+                        f"{operator.user} holds none of the directory roles that may reset, as when {folder.name} was "
+                        "last worked on: activate the role, then resume."
                     )
                 routed(settings.but(method=line.method), is_app_only=operator.is_application)
                 rules, unchecked = await rules_for(directory, operator, line.method, settings)

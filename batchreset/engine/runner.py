@@ -25,7 +25,7 @@ from batchreset.engine.lock import tenant_held
 from batchreset.engine.outage import Outage
 from batchreset.engine.pool import Passwords, Pool, Sending
 from batchreset.engine.progress import Teller
-from batchreset.engine.standing import Standing, roles_of
+from batchreset.engine.standing import Evidence, Standing, roles_of
 from batchreset.engine.tracker import Patience, Tracker
 from batchreset.errors import BatchResetError, KeyMissingError
 from batchreset.graph.directory import Directory, probe
@@ -142,7 +142,9 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
 
     with Writer(engine, on_broken) as writer:
         ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures)), control)
-        ledger.decide("started", run=line.run_id, version=__version__, workers=settings.workers)
+        ledger.decide(
+            "started", run=line.run_id, version=__version__, workers=settings.workers, operator=line.operator.user
+        )
         async with GraphSession(
             settings.graph_root,
             means.tokens,
@@ -156,7 +158,8 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             )
             tracker = Tracker(graph, routes, ledger, control, patience)
             directory = Directory(graph, routes.reads, lambda exchange: ledger.note(entry("read", exchange)))
-            standing = Standing(graph, roles_of(directory, line.operator), tracker.reread, ledger, control)
+            evidence = Evidence(roles_of(directory, line.operator), tracker.reread)
+            standing = Standing(graph, line.operator.roles, evidence, ledger, control)
             may_send_again = means.key is not None or settings.password_source is PasswordSource.SYSTEM
             first = take_up(engine, graph, tracker, may_send_again=may_send_again)
             sending = Sending(
@@ -183,7 +186,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
 
 
 def _note_renewal(ledger: Ledger, exchange: Exchange) -> None:
-    ledger.note(entry("write" if exchange.method != "GET" else "read", exchange))
+    ledger.note(entry("read", exchange))
     ledger.decide("sign-in renewed", client_request_id=exchange.client_request_id)
 
 

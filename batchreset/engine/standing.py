@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from batchreset.errors import DirectoryError, SignInError
 from batchreset.model import Reason
-from batchreset.policy.standing import RENEWAL_HOLDS, is_role_held
+from batchreset.policy.standing import OTHERS_MAY_SPEAK, RENEWAL_HOLDS, is_role_held
 from batchreset.policy.verdict import Accepted, Demoted, Refused
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """When a write left, and whether another one of this start had been accepted by then."""
+    """When a write left, whether another one of this start had been accepted by then, and its row's first refusal."""
 
     at: float
     is_proven: bool
+    refused_at: float | None
 
 
 class Standing:
@@ -40,71 +41,77 @@ class Standing:
     def __init__(
         self,
         graph: GraphSession,
-        roles: Callable[[], Awaitable[frozenset[str] | None]],
-        witness: Callable[[], Awaitable[Result | None]],
+        before: frozenset[str] | None,
+        evidence: Evidence,
         ledger: Ledger,
         control: Control,
     ) -> None:
-        """Ask `roles` which are held now, and `witness` for what came of reading again what could be read before."""
+        """Compare with the roles held `before`."""
         self._graph = graph
-        self._roles = roles
-        self._witness = witness
+        self._before = before
+        self._evidence = evidence
         self._ledger = ledger
         self._control = control
-        self._before: frozenset[str] | None = None
-        self._is_proven = False
         self._turn = asyncio.Lock()
-        self._renewed_at = self._seen_at = -math.inf
+        #: Times: another token was fetched, the role was seen to be held, the latest write that was accepted had left.
+        self._renewed_at = self._seen_at = self._accepted_from = -math.inf
 
-    async def begin(self) -> None:
-        """Remember which roles are held at the start."""
-        self._before = await self._roles()
-
-    def departure(self) -> Departure:
-        """Note that a write is about to leave."""
-        return Departure(asyncio.get_running_loop().time(), self._is_proven)
+    def departure(self, refused_at: float | None) -> Departure:
+        """Note that a write is about to leave; its row was refused at `refused_at` before, if ever."""
+        return Departure(asyncio.get_running_loop().time(), self._accepted_from > -math.inf, refused_at)
 
     async def weigh(self, verdict: Verdict, departure: Departure) -> Verdict:
-        """Return the verdict, or `Demoted` for a refusal that is not the row's own.
+        """Return the verdict, or `Demoted` for a refusal that is not the row's own, or may not be.
 
-        Such a row may be sent again, unless the run was halted: either the role is gone, or there is another token
-        than the one it was sent with. Where no write was accepted before this one, every refusal is the row's own: a
-        sign-in that never could do it has lost nothing, and a row must not halt every start anew.
+        Such a row is sent again, unless the run was halted: the role is gone, or there is another token than the one it
+        was sent with, or nothing spoke for the role and the writes of others have yet to. Where no write was accepted
+        before this one, every refusal is the row's own: a sign-in that never could do it has lost nothing.
         """
-        self._is_proven |= isinstance(verdict, Accepted)
+        if isinstance(verdict, Accepted):
+            self._accepted_from = max(self._accepted_from, departure.at)
         if not (departure.is_proven and isinstance(verdict, Refused) and verdict.reason is Reason.FORBIDDEN):
             return verdict
-        refused_at = asyncio.get_running_loop().time()
+        is_first = departure.refused_at is None
+        refused_at = asyncio.get_running_loop().time() if departure.refused_at is None else departure.refused_at
         async with self._turn:
-            if self._control.sending_stopped.is_set() or await self._has_another_token(departure.at):
+            if self._control.sending_stopped.is_set() or (is_first and await self._has_another_token(departure.at)):
                 return Demoted()
-            is_held = self._seen_at >= refused_at or await self._find_out(verdict.why)
-        return verdict if is_held else Demoted()
+            if max(self._accepted_from, self._seen_at) >= refused_at:
+                return verdict
+            is_held = await self._is_held()
+            if is_held is False or (is_held is None and not is_first):
+                self._control.halt(
+                    f"the role of whoever is signed in may have expired ({verdict.why}): "
+                    "activate it, then `batchreset resume`",
+                    follow=True,
+                )
+        return verdict if is_held else Demoted(OTHERS_MAY_SPEAK)
 
     async def _has_another_token(self, sent_at: float) -> bool:
         clock = asyncio.get_running_loop().time
-        if sent_at >= self._renewed_at and clock() - self._renewed_at > RENEWAL_HOLDS:
-            try:
-                is_renewed = await self._graph.renew()
-            except SignInError:
-                is_renewed = False  # there may be time left on the one we have; the requests will tell
-            if is_renewed:
-                self._renewed_at = clock()
-                self._ledger.decide("sign-in renewed", because="a write was refused")
+        if sent_at >= self._renewed_at and clock() - self._renewed_at > RENEWAL_HOLDS and await self._graph.refresh():
+            self._renewed_at = clock()
+            self._ledger.decide("sign-in renewed", because="a write was refused")
         return sent_at < self._renewed_at
 
-    async def _find_out(self, why: str) -> bool:
+    async def _is_held(self) -> bool | None:
         begun_at = asyncio.get_running_loop().time()
-        is_held = is_role_held(await self._witness(), self._before, await self._roles())
+        is_held = is_role_held(await self._evidence.witness(), self._before, await self._evidence.roles())
         self._ledger.decide("role probed", held=is_held)
         if is_held:
             self._seen_at = begun_at
-        else:
-            self._control.halt(
-                f"the role of whoever is signed in may have expired ({why}): activate it, then `batchreset resume`",
-                follow=True,
-            )
         return is_held
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What can be asked: which roles are held now, and what comes of reading again what could be read before.
+
+    None where there is nothing to be had.
+    """
+
+    roles: Callable[[], Awaitable[frozenset[str] | None]]
+    witness: Callable[[], Awaitable[Result | None]]
 
 
 def roles_of(directory: Directory, operator: Operator) -> Callable[[], Awaitable[frozenset[str] | None]]:

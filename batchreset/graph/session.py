@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,23 +35,32 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came of it; nothing in it is secret but `result.body`. `seconds` is the time it took."""
+    """One request and what came of it; nothing in it is secret but `result.body`. `seconds` is the time it took.
+
+    `refused` is the answer that refused its token (401), where there is another token now: the request may be sent
+    again, or none could be had, which the result then says.
+    """
 
     method: str
     path: str
     client_request_id: str
     result: Result
     seconds: float
+    refused: Answer | None = None
 
     @property
     def status(self) -> int | None:
         """The answer's status, if there was one."""
-        return self.result.status if isinstance(self.result, Answer) else None
+        return self._answer.status if self._answer else None
 
     @property
     def request_id(self) -> str | None:
         """The service's own name of the request, for Microsoft's support."""
-        return self.result.headers.get("request-id") if isinstance(self.result, Answer) else None
+        return self._answer.headers.get("request-id") if self._answer else None
+
+    @property
+    def _answer(self) -> Answer | None:
+        return self.result if isinstance(self.result, Answer) else self.refused
 
 
 @dataclass(slots=True)
@@ -113,9 +122,9 @@ class GraphSession:
         """Return the token that the next request carries. Raises `SignInError` where there is none."""
         return await self._tokens.token()
 
-    async def renew(self) -> bool:
-        """Get another token; False where there is no other. Raises `SignInError`."""
-        return await self._tokens.renew(await self._tokens.token(), None)
+    async def refresh(self) -> bool:
+        """Get another token than the present one, which stays where there is no other: False then."""
+        return await self._tokens.refresh()
 
     def resolve(self, url: str) -> str | None:
         """Make a Location or nextLink absolute; None where it is no URL, or leads to another scheme, host or port.
@@ -145,6 +154,9 @@ class GraphSession:
     ) -> Exchange:
         """Send one request and say what came of it; where its token is taken no more, once again with another.
 
+        A request that the caller has a name for is left to the caller then: each send of it has a name and a turn of
+        its own, and `Exchange.refused` says that there is another token now.
+
         `path` is below the version, or a URL that `resolve` returned; it is sent to the letter, since an operation's
         query string routes to the right backend and a nextLink is opaque.
         """
@@ -154,27 +166,32 @@ class GraphSession:
             raise ValueError("a request to another host than Graph's")
         given = {**(headers or {}), "client-request-id": name}
         clock = asyncio.get_running_loop().time
+        shown = url.removeprefix(self.root)
 
         async def once(token: Secret) -> Exchange:
             start = clock()
             sent = {**given, "Authorization": f"Bearer {token.reveal()}"}
             result = await self._exchange(method, url, body, sent, max_body)
-            return Exchange(method, url.removeprefix(self.root), name, result, clock() - start)
+            return Exchange(method, shown, name, result, clock() - start)
 
+        refused: Answer | None = None
         try:
             token = await self._tokens.token()
             exchange = await once(token)
-            if exchange.status != HTTPStatus.UNAUTHORIZED or not isinstance(exchange.result, Answer):
+            if not isinstance(exchange.result, Answer) or exchange.result.status != HTTPStatus.UNAUTHORIZED:
                 return exchange
-            claims = claims_in(exchange.result.headers.get("WWW-Authenticate"))
-            if not await self._tokens.renew(token, claims):
+            refused = exchange.result
+            if not await self._tokens.renew(token, claims_in(refused.headers.get("WWW-Authenticate"))):
+                return exchange
+            exchange = replace(exchange, refused=refused)
+            if client_request_id is not None:
                 return exchange
             self._on_renewal(exchange)
             return await once(await self._tokens.token())
         except SignInUnreachableError as error:
-            return Exchange(method, url.removeprefix(self.root), name, NotSent(str(error).rstrip(".")), 0.0)
+            return Exchange(method, shown, name, NotSent(str(error).rstrip(".")), 0.0, refused)
         except SignInError as error:
-            return Exchange(method, url.removeprefix(self.root), name, NoToken(str(error).rstrip(".")), 0.0)
+            return Exchange(method, shown, name, NoToken(str(error).rstrip(".")), 0.0, refused)
 
     async def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], max_body: int) -> Result:
         departure = _Departure()

@@ -56,8 +56,8 @@ def decide(verdict: Verdict, tally: Tally, kind: Kind) -> Next:
             return Next(back, tally, again=True)
         case SignedOut(why):
             return Next(back, tally, detail=why)
-        case Demoted():
-            return Next(back, tally, again=True)
+        case Demoted(wait):
+            return Next(back, tally, again=True, at_least=wait)
         case Transient(why, retry_after):
             after = Tally(tally.transient + 1, tally.doubtful)
             if after.transient < MOST_TRANSIENT:

@@ -10,6 +10,8 @@ from batchreset.model import Method
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from batchreset.model import Operator
+
 _RESET = "UserAuthenticationMethod.ReadWrite.All"
 _PROFILE = "User-PasswordProfile.ReadWrite.All"
 
@@ -76,3 +78,11 @@ def may_reset(roles: Collection[str], *, is_app_only: bool) -> tuple[str, ...]:
 def resetting_roles(*, is_app_only: bool) -> tuple[str, ...]:
     """Return the roles one of which whoever signs in has to hold."""
     return APPLICATION_RESET_ROLES if is_app_only else RESET_ROLES
+
+
+def has_lost_its_role(before: Operator, now: Operator) -> bool:
+    """Say whether whoever is signed in is the same as before, and held a role that may reset then but none now."""
+    if before.user != now.user or before.roles is None or now.roles is None:
+        return False
+    is_app_only = now.is_application
+    return bool(may_reset(before.roles, is_app_only=is_app_only)) and not may_reset(now.roles, is_app_only=is_app_only)

@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
 #: Seconds after another token was fetched for a refusal, until that is tried again.
 RENEWAL_HOLDS = 60.0
+#: Seconds that a refused row waits where nothing speaks for the role: time for the writes of others to do so.
+OTHERS_MAY_SPEAK = 5.0
 
 
-def is_role_held(witness: Result | None, before: frozenset[str] | None, now: frozenset[str] | None) -> bool:
-    """Say whether the role is still there.
+def is_role_held(witness: Result | None, before: frozenset[str] | None, now: frozenset[str] | None) -> bool | None:
+    """Say whether the role is still there; None where nothing speaks for or against it.
 
     `witness` is what came of reading again what could be read earlier in the run; `before` and `now` are the roles
     held at its start and now. Whichever speaks against it is believed: a right to read may outlast the right to reset.
-    Where nothing speaks at all the role counts as gone: a row that is only put off has lost nothing.
     """
     status = witness.status if isinstance(witness, Answer) else None
     if status == HTTPStatus.FORBIDDEN:
         return False
     if before is not None and now is not None and not before <= now:
         return False
-    return status == HTTPStatus.OK or bool(before and now)
+    return True if status == HTTPStatus.OK or (before and now) else None

@@ -113,7 +113,12 @@ class SignedOut:
 
 @dataclass(frozen=True, slots=True)
 class Demoted:
-    """Refused for what became of the sign-in, and not for the row's sake: nothing was applied, and it may yet be."""
+    """Refused for what became of the sign-in, and not for the row's sake: nothing was applied, and it may yet be.
+
+    `wait` is the least time until it is tried again, in seconds.
+    """
+
+    wait: float = 0.0
 
 
 Verdict: TypeAlias = Accepted | Throttled | Transient | Ambiguous | Refused | SignedOut | Demoted

@@ -92,11 +92,10 @@ def load(engine: Engine) -> RunRecord:
 def read(connection: Connection) -> RunRecord:
     """Read the run's line within a transaction of the caller's."""
     line = connection.execute(select(run)).one()
-    operator, tenant = json.loads(line.operator), json.loads(line.tenant)
     return RunRecord(
         run_id=line.run_id,
         rehearsal=bool(line.rehearsal),
-        operator=Operator(operator["object_id"], operator["user"], tenant["id"], tenant["name"]),
+        operator=_read_operator(json.loads(line.operator), json.loads(line.tenant)),
         graph_url=line.graph_url,
         method=Method(line.method),
         settings=json.loads(line.settings),
@@ -128,4 +127,16 @@ def note_screening(engine: Engine, operator: Operator, unchecked: tuple[str, ...
 
 
 def _as_text(operator: Operator) -> str:
-    return json.dumps({"object_id": operator.object_id, "user": operator.user})
+    roles = None if operator.roles is None else sorted(operator.roles)
+    return json.dumps({"object_id": operator.object_id, "user": operator.user, "roles": roles})
+
+
+def _read_operator(operator: dict[str, Any], tenant: dict[str, Any]) -> Operator:
+    roles = operator.get("roles")
+    return Operator(
+        operator["object_id"],
+        operator["user"],
+        tenant["id"],
+        tenant["name"],
+        None if roles is None else frozenset(roles),
+    )

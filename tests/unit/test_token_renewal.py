@@ -49,6 +49,9 @@ class Succession:
         self.number += outcome
         return outcome
 
+    async def refresh(self) -> bool:
+        return False
+
 
 class Gate:
     """A service that takes the tokens named, and refuses others with 401."""
@@ -66,8 +69,8 @@ class Gate:
         return as_json({}, 401, WWW_Authenticate=self._challenge, request_id="refused")
 
 
-def post(gate: Gate, tokens: Succession) -> tuple[Exchange, list[Exchange]]:
-    """Send one write; return what came of it, and what the session told of renewals."""
+def post(gate: Gate, tokens: Succession, name: str | None = None) -> tuple[Exchange, list[Exchange]]:
+    """Send one request; return what came of it, and what the session told of renewals."""
     told: list[Exchange] = []
 
     async def send() -> Exchange:
@@ -75,7 +78,7 @@ def post(gate: Gate, tokens: Succession) -> tuple[Exchange, list[Exchange]]:
             answering(gate) as root,
             GraphSession(root, tokens, connections=1, on_renewal=told.append) as graph,
         ):
-            return await graph.send("POST", "/thing", body={}, client_request_id="mine")
+            return await graph.send("POST", "/thing", body={}, client_request_id=name)
 
     return run_virtual(send()), told
 
@@ -85,9 +88,19 @@ def test_a_refused_token_is_renewed_and_the_request_sent_again() -> None:
     gate, tokens = Gate("token-1"), Succession(True)
     exchange, told = post(gate, tokens)
     assert exchange.status == 202
-    assert gate.seen == [("token-0", "mine"), ("token-1", "mine")]
+    assert [token for token, _ in gate.seen] == ["token-0", "token-1"]
+    assert len({name for _, name in gate.seen}) == 1
     assert tokens.asked == [("token-0", None)]
     assert [(each.status, each.request_id) for each in told] == [(401, "refused")]
+
+
+def test_a_request_that_has_a_name_is_sent_once() -> None:
+    """It stands on disk under that name and took its turn: whoever sent it is told that there is another token now."""
+    gate, tokens = Gate("token-1"), Succession(True)
+    exchange, told = post(gate, tokens, name="mine")
+    assert gate.seen == [("token-0", "mine")]
+    assert (exchange.status, told, tokens.number) == (401, [], 1)
+    assert exchange.refused is exchange.result
 
 
 def test_the_second_refusal_stands() -> None:
@@ -119,6 +132,7 @@ def test_a_sign_in_that_is_gone_is_told_from_one_that_cannot_be_reached() -> Non
     assert gone.result == NoToken("The account is disabled")
     away, _ = post(Gate(), Succession(SignInUnreachableError()))
     assert away.result == NotSent("The sign-in service could not be reached")
+    assert [(each.status, each.request_id) for each in (gone, away)] == [(401, "refused")] * 2
 
 
 @pytest.mark.parametrize(
