@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchreset.policy.pace import Pacer
+from batchreset.policy.pace import Pacer, Stamp
 from batchreset.policy.verdict import Ambiguous, Throttled, Transient
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Turnstile:
         self.pacer = pacer
         self._turn = asyncio.Lock()
 
-    async def permit(self) -> int:
+    async def permit(self) -> Stamp:
         """Wait for leave to send; hand the stamp back with the answer. Cancelling leaves nothing behind."""
         clock = asyncio.get_running_loop().time
         async with self._turn:
@@ -30,13 +30,13 @@ class Turnstile:
                 await asyncio.sleep(wait)
             return self.pacer.sent(clock())
 
-    def tell(self, verdict: Verdict | Look, stamp: int) -> None:
+    def tell(self, verdict: Verdict | Look, stamp: Stamp) -> None:
         """Tell the pacer what became of a request. What never came through says nothing of the quota."""
         now = asyncio.get_running_loop().time()
         if isinstance(verdict, Throttled):
             self.pacer.throttled(now, verdict.retry_after, stamp)
         elif not isinstance(verdict, (Transient, Ambiguous)):
-            self.pacer.accepted(now)
+            self.pacer.accepted(now, stamp)
 
 
 @dataclass(frozen=True, slots=True)

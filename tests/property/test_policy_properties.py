@@ -17,7 +17,7 @@ from sqlalchemy import select
 from batchreset.errors import StatusTableError
 from batchreset.model import ENDED, MOVES, Kind, Reason, State
 from batchreset.policy.attempts import MOST_DOUBTFUL, MOST_TRANSIENT, Tally, decide
-from batchreset.policy.pace import Pacer
+from batchreset.policy.pace import Pacer, Stamp
 from batchreset.policy.schedule import next_directory_look
 from batchreset.policy.verdict import (
     LONGEST_RETRY_AFTER,
@@ -127,7 +127,8 @@ def test_the_pacer_keeps_to_its_ceiling_and_its_gate(
     ceiling: float, steps: list[tuple[float, str, float | None]]
 ) -> None:
     """However answers come, writes leave one ceiling's step apart at least, and none before the gate opens."""
-    pacer, now, gate, stamp = Pacer(ceiling), 100.0, 0.0, 0
+    pacer, now, gate = Pacer(ceiling), 100.0, 0.0
+    stamp = Stamp(0, now, 0)
     left: list[float] = []
     for idle, answer, wait in steps:
         now = max(now + idle, pacer.opens_at())
@@ -137,10 +138,10 @@ def test_the_pacer_keeps_to_its_ceiling_and_its_gate(
         assert pacer.rate is not None
         assert 0 < pacer.rate <= ceiling
         if answer == "accepted":
-            pacer.accepted(now)
+            pacer.accepted(now, stamp)
         elif answer in {"refused", "late"}:
             pacer.throttled(now, wait, stamp if answer == "refused" else old)
-            gate = max(gate, now + (1.0 if wait is None else wait))
+            gate = max(gate, now + (0.5 if wait is None else wait))
     assert all(after - before >= 1 / ceiling - 1e-9 * after for before, after in pairwise(left))
 
 
@@ -154,7 +155,7 @@ def test_the_pace_is_always_a_number(steps: list[tuple[float, bool, float | None
         if is_refused:
             pacer.throttled(now, wait, stamp)
         else:
-            pacer.accepted(now)
+            pacer.accepted(now, stamp)
         assert pacer.rate is None or (pacer.rate > 0 and math.isfinite(pacer.rate))
         assert math.isfinite(pacer.opens_at())
 
