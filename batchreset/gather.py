@@ -99,7 +99,7 @@ def _is_given(flag: Any) -> bool:
 
 
 def _is_consent(item: Field[Any]) -> bool:
-    return bool(item.metadata["flag_only"] and item.metadata["group"] == "go")
+    return bool(item.metadata["group"] == "consent")
 
 
 def _read_config(named: Path | None) -> dict[str, Any]:

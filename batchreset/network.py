@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 import urllib.request
 from urllib.parse import urlsplit
 
 from batchreset.errors import SettingsError
 from batchreset.settings import is_loopback
+
+#: Where systems keep, in one file, the certificates that they trust: OpenSSL's own place, then those of the Linuxes.
+_SYSTEM_FILES = (
+    ssl.get_default_verify_paths().openssl_cafile,
+    "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/cert.pem",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
 
 
 def trusted() -> ssl.SSLContext:
@@ -19,6 +30,10 @@ def trusted() -> ssl.SSLContext:
     import truststore  # noqa: PLC0415  not needed for --help
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if os.environ.get("SSL_CERT_FILE") and sys.platform not in {"win32", "darwin"}:
+        # There OpenSSL reads it too, but in place of the system's own file, and truststore looks for no other then.
+        if own := next((each for each in _SYSTEM_FILES if os.access(each, os.R_OK)), None):
+            context.load_verify_locations(cafile=own)
     for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         if path := os.environ.get(variable):
             try:

@@ -77,6 +77,7 @@ _ROOT = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[::1\])(:(?P<port>\d{{1,5}}))?(/[\w.~-]+)*",
     re.ASCII | re.IGNORECASE,
 )
+_TENANT = re.compile(r"[\w.-]+", re.ASCII)
 _AUTHORITY = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?/[\w.-]+/?", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
@@ -101,13 +102,13 @@ class Settings:
     graph_url: str | None = _option(
         None,
         "Graph's root without version, if not the cloud's; http:// only for a loopback host.",
-        group="tenant",
+        group="graph",
         metavar="URL",
     )
     cloud: Cloud = _option(
         Cloud.GLOBAL,
         "The national cloud: global | usgov | dod | china (which has no resetPassword).",
-        group="tenant",
+        group="cloud",
         metavar="NAME",
     )
 
@@ -129,7 +130,7 @@ class Settings:
         metavar="ID",
     )
     account: str | None = _option(
-        None, "The account to sign in with, by UPN: not the one of every day.", group="signin", metavar="UPN"
+        None, "The account to sign in with, by UPN: not the one of every day.", group="account", metavar="UPN"
     )
     authority: str | None = _option(
         None, "The sign-in service's URL, tenant included, if not the cloud's.", group="signin", metavar="URL"
@@ -144,7 +145,7 @@ class Settings:
         False, "Reset accounts that hold a directory role too.", group="cohort", flag_only=True
     )
     allow_unchecked: bool = _option(
-        False, "With --yes, go on although a look-up was refused.", group="go", flag_only=True
+        False, "With --yes, go on although a look-up was refused.", group="consent", flag_only=True
     )
     accept_excluded: tuple[str, ...] = _option(
         (), "Reasons of exclusion that are as intended, comma-separated.", group="go", metavar="R,..."
@@ -155,7 +156,7 @@ class Settings:
         Method.AUTO,
         "The route: auto (reset-password for a person, password-profile for an application) | reset-password | "
         "password-profile.",
-        group="cohort",
+        group="route",
         metavar="NAME",
     )
     password_source: PasswordSource = _option(
@@ -212,9 +213,12 @@ class Settings:
     stop_after: str | None = _option(
         None, "Stop sending after this long; the rest waits for resume.", group="go", metavar="DURATION"
     )
-    yes: bool = _option(False, "Do not ask.", group="go", flag_only=True)
+    yes: bool = _option(False, "Do not ask.", group="consent", flag_only=True)
     again: bool = _option(
-        False, "Carry out a cohort again that has not changed since its last finished run.", group="go", flag_only=True
+        False,
+        "Carry out a cohort again that has not changed since its last finished run.",
+        group="consent",
+        flag_only=True,
     )
 
     # For runs that nobody watches.
@@ -249,7 +253,12 @@ class Settings:
                 f"--max-failures {self.max_failures}: give a number such as 25, or a percentage such as 5%."
             )
         self._check_additions()
+        self._check_places()
+
+    def _check_places(self) -> None:
         _check_graph_url(self.graph_root)
+        if self.tenant is not None and not _TENANT.fullmatch(self.tenant):
+            raise UsageError("--tenant: give the tenant's id, or one of its domains such as contoso.example.")
         if self.authority is not None and not _AUTHORITY.fullmatch(self.authority):
             raise UsageError(
                 "--authority: give the sign-in service's URL with the tenant, "

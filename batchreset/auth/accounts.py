@@ -14,13 +14,18 @@ def chosen(app: Any, name: str | None) -> dict[str, Any]:
     refreshable = {each["home_account_id"] for each in cache.search(cache.CredentialType.REFRESH_TOKEN, query=ours)}
     found: list[dict[str, Any]] = [each for each in app.get_accounts(name) if each["home_account_id"] in refreshable]
     if not found:
-        whom, option = (f" as {name}", f" --account {name}") if name else ("", "")
-        raise SignInNeededError(f"Not signed in{whom}: run `batchreset login{option}`.")
+        raise nobody(name)
     if len(found) > 1:
         names = ", ".join(sorted(each["username"] for each in found))
         raise SignInError(f"Several accounts are signed in ({names}): name one with --account.")
     (account,) = found
     return account
+
+
+def nobody(name: str | None) -> SignInNeededError:
+    """Return the error that says that this account, or none at all, is signed in."""
+    whom, option = (f" as {name}", f" --account {name}") if name else ("", "")
+    return SignInNeededError(f"Not signed in{whom}: run `batchreset login{option}`.")
 
 
 def names(cache: Any) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchreset.auth import applications
-from batchreset.auth.accounts import chosen
+from batchreset.auth import applications, cache
+from batchreset.auth.accounts import chosen, nobody
 from batchreset.auth.applications import asking, checked, service
 from batchreset.auth.clouds import resource
 from batchreset.auth.credentials import certificate, secret
@@ -34,11 +34,14 @@ def ready(settings: Settings) -> Acquire:
 
 
 def _person(settings: Settings) -> Acquire:
-    with asking(service(settings)):
+    whom = service(settings)
+    if not cache.is_there():
+        raise nobody(settings.account)
+    with asking(whom):
         app = applications.public(settings, lambda _: None)
 
     def acquire(claims: str | None, must_be_new: bool) -> Mapping[str, Any]:  # noqa: FBT001  as `Acquire` has it
-        with asking(service(settings)):
+        with asking(whom):
             return checked(
                 app.acquire_token_silent_with_error(
                     delegated(settings),

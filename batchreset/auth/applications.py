@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msal
-from msal_extensions import LockError
 
 from batchreset.auth import cache
+from batchreset.auth.bearer import is_sendable
 from batchreset.auth.clouds import authority, client_id
 from batchreset.auth.explain import explain, is_passing
 from batchreset.auth.http import reaching, session
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CAPABILITIES = ["CP1"]
 #: What only a person can put right. Source: Microsoft's "Handle errors and exceptions in MSAL for Python".
 _PERSON_WANTED = frozenset({"interaction_required", "invalid_grant", "login_required", "consent_required"})
+#: What MSAL raises over answers that make no sense: it takes them as they come.
+_ODD = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError)
 
 # Everything that it has to say comes back as a result or an error; its records may quote an answer, and so a code.
 logging.getLogger("msal").setLevel(logging.CRITICAL)
@@ -51,10 +53,15 @@ def machine(settings: Settings) -> Any:
 
 
 def checked(result: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return a result that holds a token. Raises `SignInError` of the kind that says what may help."""
+    """Return a result that holds a token.
+
+    Raises `SignInError` of the kind that says what may help, `ValueError` for a token that can be none.
+    """
     if not result:
         raise SignInNeededError("Not signed in: run `batchreset login`.")
     if "access_token" in result:
+        if not is_sendable(result["access_token"]):
+            raise ValueError("a token that no header can carry")
         return result
     if is_passing(result):
         raise SignInUnreachableError(explain(result))
@@ -70,12 +77,11 @@ def asking(whom: str) -> Iterator[None]:
     except msal.ManagedIdentityError as error:
         raise SignInError(f"{whom} gives no token: {error}") from error
     except OSError as error:
-        place = error.filename or cache.path()
-        raise SignInError(f"{place}: the sign-in cannot use this file ({error.strerror}).") from error
-    except (LockError, RuntimeError) as error:  # a keyring's errors are of the latter kind
-        raise SignInError(
-            f"{cache.path()}: the token cache is locked by another process, or its keyring is; try again."
-        ) from error
+        raise SignInError(f"The sign-in cannot go on, on this machine: {error}.") from error
+    except _ODD:
+        raise SignInUnreachableError(
+            f"{whom} answers what no sign-in service does: check --authority and the proxy."
+        ) from None
 
 
 def service(settings: Settings) -> str:

@@ -30,6 +30,11 @@ class Bearer:
     is_app_only: bool
 
 
+def is_sendable(text: object) -> bool:
+    """Say whether this is a text that a header can carry as a bearer token."""
+    return isinstance(text, str) and text.isascii() and text.isprintable() and bool(text) and " " not in text
+
+
 def read(token: Secret) -> Bearer | None:
     """Read a token's facts; None where it is no JWT. Nothing is verified: only Graph could."""
     parts = token.reveal().split(".")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msal
+from filelock import FileLock, Timeout
 from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 from msal_extensions.persistence import PersistenceNotFound
 
-from batchreset.errors import SettingsError
+from batchreset.errors import SignInError, SignInUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from msal_extensions.persistence import BasePersistence
 
-_LOCK_SECONDS = 60.0
+#: The lock is held for milliseconds, by a keyring that asks its owner for longer.
+_LOCK_SECONDS = 30.0
 #: What is missing, locked or out of reach where a keyring is, as msal-extensions and PyGObject tell it.
 _NO_KEYRING = (ImportError, AttributeError, ValueError, RuntimeError, OSError)
 
@@ -35,40 +37,63 @@ def path() -> Path:
     return user_state_path("batchreset", appauthor=False) / "tokens"
 
 
-def open_cache(warn: Callable[[str], None]) -> PersistedTokenCache:
-    """Open the cache; `warn` is told, once on a machine, that nothing encrypts it.
+def is_there() -> bool:
+    """Say whether a sign-in was ever kept here. Unlike opening the cache, this makes nothing. Raises `SignInError`."""
+    place = path()
+    with _telling(place):
+        return place.exists() or _sealed(place).exists()
 
-    Raises `SettingsError` where it cannot be used.
+
+def open_cache(warn: Callable[[str], None]) -> PersistedTokenCache:
+    """Open the cache, and make it where there is none; `warn` is told, once on a machine, that nothing encrypts it.
+
+    Raises `SignInError` where it cannot be used, as do all reading and writing of it later on.
     """
     place = path()
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _break_old_lock(_lock(place))
-        persistence = _encrypted(place) or _plain(place, warn)
-        with suppress(PersistenceNotFound):
-            json.loads(persistence.load() or "{}")
-        return PersistedTokenCache(persistence, str(_lock(place)))
-    except ValueError:
-        raise SettingsError(
-            f"{place}: the token cache is damaged; run `batchreset logout`, then sign in again."
-        ) from None
-    except OSError as error:
-        raise SettingsError(
-            f"{place}: the token cache cannot be used ({error.strerror or type(error).__name__}); "
-            "set BATCHRESET_TOKEN_CACHE to another place."
-        ) from error
+    with _locked(place):
+        opened = _Cache(place, _encrypted(place) or _plain(place, warn))
+        opened._reload_if_necessary()  # noqa: SLF001  what is damaged is told now
+        return opened
 
 
 def forget() -> None:
-    """Forget everybody who is signed in. Raises `SettingsError`."""
+    """Forget everybody who is signed in. Raises `SignInError`."""
     place = path()
-    try:
+    if not is_there():
+        return
+    with _locked(place):
+        # Emptied, and not removed: a run that is under way reads it again before it writes, and so brings nobody back.
         if encrypted := _encrypted(place):
             encrypted.save("{}")
-        for each in (place, _sealed(place), _lock(place)):
-            each.unlink(missing_ok=True)
-    except OSError as error:
-        raise SettingsError(f"{place}: the token cache cannot be removed ({error.strerror}).") from error
+        else:
+            _sealed(place).unlink(missing_ok=True)
+        if place.exists():
+            _OwnersFile(str(place)).save("{}")
+
+
+class _Cache(PersistedTokenCache):  # type: ignore[misc]  # ships no type hints
+    """One that the operating system locks: msal-extensions' own lock is a file, which outlives a killed process."""
+
+    def __init__(self, place: Path, persistence: BasePersistence) -> None:
+        self._place = place
+        super().__init__(persistence, str(_lock(place)))
+
+    def modify(self, credential_type: str, old_entry: Any, new_key_value_pairs: Any = None) -> None:
+        with _locked(self._place):
+            self._last_sync = 0.0  # what another process wrote counts, however coarse the times of files are
+            self._reload_if_necessary()
+            msal.SerializableTokenCache.modify(self, credential_type, old_entry, new_key_value_pairs)
+            self._persistence.save(self.serialize())
+            self._last_sync = time.time()
+
+    def deserialize(self, state: str | None) -> None:
+        super().deserialize(state)
+        if not _is_cache(self._cache):
+            raise ValueError("no token cache")
+
+    def _reload_if_necessary(self) -> None:
+        with _telling(self._place):
+            super()._reload_if_necessary()
 
 
 class _OwnersFile(FilePersistence):  # type: ignore[misc]  # ships no type hints
@@ -118,8 +143,34 @@ def _lock(place: Path) -> Path:
     return place.with_name(f"{place.name}.lock")
 
 
-def _break_old_lock(lock: Path) -> None:
-    """Remove the lock of a process that was killed: it is a mere file, held for milliseconds."""
-    with suppress(FileNotFoundError):
-        if time.time() - lock.stat().st_mtime > _LOCK_SECONDS:
-            lock.unlink()
+def _is_cache(content: object) -> bool:
+    """Say whether this is made as MSAL makes it: entries by key, by kind."""
+    kinds = content.values() if isinstance(content, dict) else [None]
+    return all(isinstance(kind, dict) and all(isinstance(entry, dict) for entry in kind.values()) for kind in kinds)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Keep other processes from writing meanwhile. Raises `SignInError`, as `_telling` has it."""
+    with _telling(place):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(_lock(place), timeout=_LOCK_SECONDS, mode=0o600):
+            yield
+
+
+@contextmanager
+def _telling(place: Path) -> Iterator[None]:
+    """Turn what keeps the cache from being used into a `SignInError` that says what to do."""
+    try:
+        yield
+    except Timeout:
+        raise SignInUnreachableError(f"{place}: another process holds the token cache; try again.") from None
+    except ValueError:
+        raise SignInError(
+            f"{place}: the token cache is damaged; run `batchreset logout`, then sign in again."
+        ) from None
+    except (OSError, RuntimeError) as error:  # a keyring's errors are of the latter kind
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SignInError(
+            f"{place}: the token cache cannot be used ({why}); set BATCHRESET_TOKEN_CACHE to another place."
+        ) from error

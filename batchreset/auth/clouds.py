@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ LOGIN_ROOTS: Mapping[Cloud, str] = MappingProxyType(
         Cloud.CHINA: "https://login.chinacloudapi.cn",
     }
 )
-_TENANT = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def authority(settings: Settings) -> str:
@@ -34,8 +32,6 @@ def authority(settings: Settings) -> str:
         raise SignInError(
             "Which tenant to sign in to is not known: name it with --tenant, by its id or one of its domains."
         )
-    if not _TENANT.fullmatch(settings.tenant):
-        raise SignInError("--tenant: give the tenant's id, or one of its domains such as contoso.example.")
     return f"{LOGIN_ROOTS[settings.cloud]}/{settings.tenant}"
 
 

@@ -32,9 +32,12 @@ def session(*, is_direct: bool = False) -> requests.Session:
     found.trust_env = False
     # Token requests are far between: a connection kept would be dead by the next.
     found.headers["Connection"] = "close"
+    # What is sent holds secrets: it goes to nobody that an answer names, and in clear to this machine's endpoint only.
+    found.max_redirects = 0
+    found.adapters.clear()
     adapter = _Adapter(trusted(), is_direct=is_direct)
-    found.mount("https://", adapter)
-    found.mount("http://", adapter)
+    for scheme in ("https://", "http://") if is_direct else ("https://",):
+        found.mount(scheme, adapter)
     return found
 
 
@@ -91,6 +94,10 @@ def _why(error: requests.RequestException) -> str:
         return "the proxy does not let through"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
+    if isinstance(error, requests.TooManyRedirects):
+        return "it answers with a redirect, which is not followed"
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return "it names an address that is not https://"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"it answered {error.response.status_code}"
     return "no connection"

@@ -10,10 +10,10 @@ from batchreset.auth import accounts as cached
 from batchreset.auth import applications
 from batchreset.auth.applications import asking, checked, service
 from batchreset.auth.bearer import read
-from batchreset.auth.cache import forget, open_cache
+from batchreset.auth.cache import forget, is_there, open_cache
 from batchreset.auth.explain import explain
 from batchreset.auth.scopes import delegated
-from batchreset.errors import SettingsError, SignInError
+from batchreset.errors import SignInError
 from batchreset.secret import Secret
 from batchreset.settings import Auth
 
@@ -50,19 +50,18 @@ def login(settings: Settings, method: Auth, tell: Callable[[str], None]) -> Bear
 def logout(settings: Settings) -> list[str]:
     """Forget the account that `--account` names, else all; return the names of those forgotten. Asks no network."""
     if settings.account:
-        with asking("The token cache"):
-            return cached.remove(open_cache(lambda _: None), settings.account)
+        return cached.remove(open_cache(lambda _: None), settings.account) if is_there() else []
     try:
         found = accounts()
-    except SettingsError:  # the cache is damaged: all the more reason
+    except SignInError:  # the cache is damaged: all the more reason
         found = []
     forget()
     return found
 
 
 def accounts() -> list[str]:
-    """Return the names of the accounts that are signed in. Raises `SettingsError` where the cache cannot be used."""
-    return cached.names(open_cache(lambda _: None))
+    """Return the names of the accounts that are signed in. Raises `SignInError` where the cache cannot be used."""
+    return cached.names(open_cache(lambda _: None)) if is_there() else []
 
 
 def _by_browser(app: Any, settings: Settings, tell: Callable[[str], None]) -> Mapping[str, Any]:

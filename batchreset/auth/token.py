@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from batchreset.auth.bearer import is_sendable
 from batchreset.errors import SignInError
 from batchreset.secret import Secret
 
@@ -88,6 +89,6 @@ def _from_environment() -> Secret:
         raise SignInError(
             f"Not signed in: --auth token needs a Microsoft Graph access token in the environment variable {VARIABLE}."
         )
-    if not text.isascii() or not text.isprintable() or " " in text:
+    if not is_sendable(text):
         raise SignInError(f"{VARIABLE} holds no bearer token: it has spaces or foreign characters.")
     return Secret(text)

@@ -34,20 +34,27 @@ if TYPE_CHECKING:
 #: A rehearsal does not wait an hour for an operation that never ends; the simulated directory lags by nothing.
 _DEADLINE, _LAG = "30s", "10s"
 #: Given as if by flags, so that what environment and config file say of a real tenant is not even looked at.
-_NO_REAL_TENANT = {"graph_url": "http://127.0.0.1", "cloud": Cloud.GLOBAL, "auth": Auth.TOKEN}
+_NO_REAL_TENANT = {
+    "graph_url": "http://127.0.0.1",
+    "cloud": Cloud.GLOBAL,
+    "auth": Auth.TOKEN,
+    "tenant": "rehearsal",
+    "authority": "https://127.0.0.1/rehearsal",
+}
 _DISAGREES = 1
 
 Seed = Annotated[int, typer.Option(help="Draws who is awkward, and how.", metavar="N")]
 
 
-@takes("out", "cohort", "go", "log")
+@takes("out", "cohort", "route", "go", "log")
 def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Run against a simulated tenant on this machine.
 
     It holds the cohort's accounts: most of them are ordinary, a few of every awkward kind. The code is the very same
     as that of run, but nothing leaves this machine, whatever the settings say, and nothing is asked. An operation is
     followed for 30 s and the directory believed after 10 s, unless --deadline and --directory-lag say otherwise. The
-    status is 0 when all that is reported agrees with the simulated tenant's own record.
+    status is 0 when all that is reported agrees with the simulated tenant's own record (130 when --limit, --stop-after
+    or Ctrl-C cut it short), 1 when something does not.
 
     Examples:
       batchreset rehearse sample_inputs/helpdesk-cohort.csv

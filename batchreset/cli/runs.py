@@ -18,13 +18,11 @@ from batchreset.cli.terminal import confirm, say, show
 from batchreset.cli.words import accounts, end_text, plan_text, plan_values, quoted
 from batchreset.engine import events
 from batchreset.errors import RefusedError, SignInNeededError
-from batchreset.gather import gather, restore
-from batchreset.model import RunState
+from batchreset.gather import gather
 from batchreset.settings import IfEmpty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from pathlib import Path
 
     from batchreset.auth.token import TokenSource
     from batchreset.cli.asynchronous import EventLoop
@@ -34,9 +32,12 @@ if TYPE_CHECKING:
 
 #: Settings of the command that is being run, and of no run: they are never taken from a run's record.
 _OF_THE_COMMAND = ("out", "log_format", "log_file")
+#: Settings that say who is sent tokens and secrets: a run's record counts only where they agree.
+_OF_TRUST = ("graph_url", "authority")
+_GROUPS = ("out", "cohort", "route", "go", "consent", "graph", "cloud", "signin", "account", "log")
 
 
-@takes("out", "cohort", "go", "tenant", "signin", "log")
+@takes(*_GROUPS)
 def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Reset a cohort: load, screen, ask, reset, report.
 
@@ -59,7 +60,7 @@ def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags
         _carry_out(loop, made, settings, tokens, as_json=as_json)
 
 
-@takes("out", "cohort", "go", "tenant", "signin", "log")
+@takes(*_GROUPS)
 def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Show what run would do; changes nothing in the tenant.
 
@@ -85,7 +86,7 @@ def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flag
         show(f"\nCarry it out with: batchreset resume {quoted(made.folder)}")
 
 
-@takes("out", "go", "signin", "log")
+@takes("out", "go", "consent", "graph", "signin", "account", "log")
 def resume(
     run: Run,
     *,
@@ -99,21 +100,26 @@ def resume(
     """Carry out a plan, or go on with an interrupted or halted run.
 
     Screens again and asks as run does. The settings are those of the plan, but for what is given here; --limit and
-    --stop-after are for one start only.
+    --stop-after are for one start only. A plan's --graph-url and --authority have to be in your settings, or be given
+    again.
 
     Examples:
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
     from batchreset.engine import folder as folders
-    from batchreset.engine.resume import prepare
+    from batchreset.engine.resume import prepare, settings_of
 
-    here = gather({name: flags[name] for name in _OF_THE_COMMAND}, config)
+    here = gather({name: flags[name] for name in (*_OF_THE_COMMAND, *_OF_TRUST)}, config)
     logs.begin(here)
     folder = folders.find(run, here.out)
-    settings = gather({**flags, **dict.fromkeys(_OF_THE_COMMAND)}, base=_settings_of(folder))
+    settings = gather({**flags, **dict.fromkeys((*_OF_THE_COMMAND, *_OF_TRUST))}, base=settings_of(folder, here))
+
+    def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
+        return prepare(folder, settings, tokens, retry_failed=retry_failed)
+
     with event_loop() as loop:
-        made, tokens = _signed_in(loop, settings, lambda tokens: prepare(folder, tokens, retry_failed=retry_failed))
+        made, tokens = _signed_in(loop, settings, work)
         say(plan_text(made))
         if made.ready:
             _ask(made, settings, stdin_is_taken=False)
@@ -149,19 +155,6 @@ def empty_as_chosen(settings: Settings, *, as_json: bool) -> Iterator[None]:
             raise
         show(json.dumps({"rows": 0, "state": "nothing to do"}) if as_json else f"Nothing to do: {nothing}")
         raise typer.Exit from None
-
-
-def _settings_of(folder: Path) -> Settings:
-    """Return the settings that a run was planned with; what bounded one start does not bound the next."""
-    from batchreset.status import database, record
-
-    engine = database.connect(folder)
-    try:
-        line = record.load(engine)
-    finally:
-        engine.dispose()
-    settings = restore(line.settings)
-    return settings if line.state is RunState.PLANNED else settings.but(limit=None, stop_after=None)
 
 
 def _make_plan(loop: EventLoop, cohort: list[str], settings: Settings) -> tuple[Plan, TokenSource]:

@@ -14,7 +14,7 @@ from batchreset.cli.options import AsJson, Config, Flags, takes
 from batchreset.cli.terminal import say, show
 from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError, SignInError, UsageError
-from batchreset.gather import gather
+from batchreset.gather import config_path, flag_of, gather
 from batchreset.settings import Auth
 
 if TYPE_CHECKING:
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 _UNTOLD = "the token does not tell"
 
 
-@takes("signin", "tenant")
+#: What a command has to know before it knows who is signed in.
+_PLACE = ("cloud", "authority", "tenant", "client_id")
+
+
+@takes("route", "cloud", "signin", "account")
 def login(*, config: Config = None, flags: Flags) -> None:
     """Sign in as a person, once for many runs.
 
     The system's browser opens. Name the account that holds the role with --account, so that the one of every day stays
     out. --auth device-code is for machines without a browser; many tenants block it. An app registration of your own
-    is needed: without --client-id and --tenant, how to make one is shown.
+    is needed: without --client-id and --tenant, how to make one is shown. Every other command needs these two as well:
+    what to put into your config file is told.
 
     Examples:
       batchreset login --tenant contoso.example --client-id 6f1c9f6e-3c58-4d0e-9a53-52d3c0a1b6f4
@@ -55,16 +60,21 @@ def login(*, config: Config = None, flags: Flags) -> None:
             show(registered.advice)
         raise SignInError(registered.told)
     show(_log_in(settings))
+    if lines := [f"{flag_of(name)[2:]} = {json.dumps(str(flags[name]))}" for name in _PLACE if flags[name]]:
+        say("\n".join([f"So that every command knows them, put into {config or config_path()}:", *lines]))
     if given.auth is None and os.environ.get(VARIABLE):
         say(f"{VARIABLE} is set and goes before this sign-in: unset it, or give --auth {settings.auth}.")
 
 
-@takes("signin", "tenant")
+@takes("account")
 def logout(*, config: Config = None, flags: Flags) -> None:
     """Forget whoever is signed in on this machine.
 
+    With --account, that one alone.
+
     Examples:
       batchreset logout
+      batchreset logout --account admin@contoso.example
     """
     from batchreset.auth.login import logout as forget
 
@@ -72,7 +82,7 @@ def logout(*, config: Config = None, flags: Flags) -> None:
     show("\n".join(f"Signed out: {account}" for account in forgotten) or "Nobody was signed in.")
 
 
-@takes("signin", "tenant")
+@takes("graph", "cloud", "signin", "account")
 def whoami(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Say who is signed in, and what that allows.
 
@@ -85,7 +95,7 @@ def whoami(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> N
 
     settings = gather(flags, config)
     try:
-        found = run_async(engine.whoami(settings, sign_in(settings, say)))
+        found = run_async(engine.whoami(settings, sign_in(settings, say), say))
     except SignInError:
         if as_json:
             show(json.dumps(engine.nobody(settings).recorded(), indent=2))
@@ -93,7 +103,7 @@ def whoami(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> N
     show(json.dumps(found.recorded(), indent=2) if as_json else _standing_text(found))
 
 
-@takes("out", "signin", "tenant")
+@takes("out", "route", "graph", "cloud", "signin", "account")
 def doctor(
     *,
     print_scopes: Annotated[

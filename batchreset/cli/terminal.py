@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Above this many accounts their number has to be typed.
 _TYPE_ABOVE = 100
+#: What moves a cursor, colours a screen or turns writing round: no text of somebody else's may do so here.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def say(text: str) -> None:
@@ -25,14 +28,14 @@ def say(text: str) -> None:
         events.tell("said", text=text.strip())
         return
     with suppress(OSError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(_CONTROLS.sub("", text) + "\n")
         sys.stderr.flush()
 
 
 def show(text: str) -> None:
     """Give on standard output what was asked for."""
     with output() as file:
-        file.write(text + "\n")
+        file.write(_CONTROLS.sub("", text) + "\n")
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def confirm(question: str, number: int, *, stdin_is_taken: bool) -> bool | None:
         if terminal is None:
             return None
         read, write = terminal
-        write.write(f"{question}\nType {wanted} to go on, anything else to leave it: ")
+        write.write(f"{_CONTROLS.sub('', question)}\nType {wanted} to go on, anything else to leave it: ")
         write.flush()
         return read.readline().strip().lower().replace(",", "") == wanted
 

@@ -31,7 +31,7 @@ def plan_text(plan: Plan) -> str:
         ("to be reset", f"{plan.ready:,} of {plan.rows:,} rows"),
         ("route", f"{line.method}, {plan.because}{_ROUTE_NOTES.get(line.method, '')}"),
         ("passwords", line.settings["password_source"]),
-        ("duration", f"about {duration(plan.seconds)} to send, by Graph's documented quota of 20 writes a second"),
+        ("duration", f"about {duration(plan.duration.seconds)} to send, {plan.duration.because}"),
         *((name, text) for name, text in (("ticket", line.ticket), ("justification", line.justification)) if text),
     ]
     lines += [f"  {name:<14} {text}" for name, text in facts]
@@ -65,7 +65,7 @@ def plan_values(plan: Plan) -> dict[str, object]:
         "method": line.method,
         "method_because": plan.because,
         "password_source": line.settings["password_source"],
-        "predicted_seconds": round(plan.seconds, 1),
+        "predicted_seconds": round(plan.duration.seconds, 1),
         "warnings": list(plan.warnings),
         "unchecked": list(line.unchecked),
         "first_request": plan.first_request,

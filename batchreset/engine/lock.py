@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from batchreset.status.record import RunRecord
 
+_SOMEBODY = "another process"
+
 
 @contextmanager
 def held(path: Path, refusal: Callable[[str], str], *, doing: str = "") -> Iterator[None]:
@@ -32,8 +34,7 @@ def held(path: Path, refusal: Callable[[str], str], *, doing: str = "") -> Itera
         lock.acquire()
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}{doing}", encoding="utf-8")
     except Timeout as error:
-        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
-        raise LockedError(refusal(who)) from error
+        raise LockedError(refusal(_named(holder))) from error
     except OSError as error:
         lock.release()
         raise SettingsError(
@@ -46,8 +47,16 @@ def held(path: Path, refusal: Callable[[str], str], *, doing: str = "") -> Itera
         lock.release()
 
 
-def tenant_held(line: RunRecord) -> AbstractContextManager[None]:
-    """Hold a run's tenant, so that this user's runs on this machine reset there one after the other.
+def _named(holder: Path) -> str:
+    """Return what a holder says of itself, if it does already or still."""
+    try:
+        return holder.read_text(encoding="utf-8").strip() or _SOMEBODY
+    except (OSError, UnicodeDecodeError):
+        return _SOMEBODY
+
+
+def tenant_held(line: RunRecord, folder: Path) -> AbstractContextManager[None]:
+    """Hold the tenant of the run in `folder`, so that this user's runs here reset there one after the other.
 
     A rehearsal's tenant is its own, and is not held. Raises `LockedError` naming the process and its run.
     """
@@ -60,7 +69,7 @@ def tenant_held(line: RunRecord) -> AbstractContextManager[None]:
         user_state_path("batchreset", appauthor=False) / "locks" / f"{name}.lock",
         lambda who: (
             f"{operator.tenant_text}: {who} is at work in this tenant, where one run goes at a time; "
-            f"wait for it or stop it, then go on with: batchreset resume {line.run_id}"
+            f'wait for it or stop it, then go on with: batchreset resume "{folder}"'
         ),
         doing=f" with run {line.run_id}",
     )

@@ -17,7 +17,6 @@ from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
-from batchreset.gather import restore
 from batchreset.graph.directory import Directory, LookUpRefusedError
 from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
@@ -49,6 +48,14 @@ _CALL_SECONDS = 0.35
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """How long sending will take, in seconds, and by what."""
+
+    seconds: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would happen. The run folder holds the same; `key` opens the passwords while this process lives."""
 
@@ -58,7 +65,7 @@ class Plan:
     counts: dict[State, int]
     excluded: dict[Reason, int]
     first_request: str | None
-    seconds: float
+    duration: Prediction
     #: Why the run takes its route.
     because: str
     #: What is foreseen to go wrong, one sentence each.
@@ -133,7 +140,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     final = settings.out / run_id
     engine = database.connect(final)
     try:
-        return await warned(show(final, engine, key), inputs.tokens)
+        return await warned(show(final, engine, settings, key), inputs.tokens)
     finally:
         engine.dispose()
 
@@ -151,19 +158,18 @@ async def warned(plan: Plan, tokens: TokenSource) -> Plan:
     bearer = None if tokens.is_renewable else read(await tokens.token())
     if bearer is None or bearer.expires_at is None:
         return plan
-    why = ends_too_early(bearer.expires_at, utc_now(), plan.seconds)
+    why = ends_too_early(bearer.expires_at, utc_now(), plan.duration.seconds)
     return replace(plan, warnings=(why,)) if why else plan
 
 
-def show(folder: Path, engine: Engine, key: RunKey | None = None) -> Plan:
-    """Read the plan that a run folder holds, and tell the log of it."""
+def show(folder: Path, engine: Engine, settings: Settings, key: RunKey | None = None) -> Plan:
+    """Read the plan that a run folder holds, to be carried out by these settings, and tell the log of it."""
     line = record.load(engine)
     counts = rows.counts(engine)
     ready = counts[State.READY]
     first = rows.work(engine, State.READY, limit=1)
     told = {state: count for state, count in counts.items() if count}
     events.tell("planned", run=line.run_id, state=line.state, tenant=line.operator.tenant_id, rows=told)
-    settings = restore(line.settings)
     return Plan(
         run_id=line.run_id,
         folder=folder,
@@ -172,17 +178,20 @@ def show(folder: Path, engine: Engine, key: RunKey | None = None) -> Plan:
         counts=counts,
         excluded=rows.excluded_by_reason(engine),
         first_request=_request_text(line, settings, first[0].object_id) if first else None,
-        seconds=predicted_seconds(ready, int(line.settings["workers"]), line.settings["rate"]),
+        duration=predicted(ready, settings),
         key=key,
     )
 
 
-def predicted_seconds(resets: int, workers: int, rate: float | None) -> float:
-    """Predict how long sending takes, by Graph's documented quota: a bucket of 3,000 that refills 20 a second."""
-    seconds = resets * _CALL_SECONDS / workers
-    if resets > _BUCKET:
-        seconds = max(seconds, (resets - _BUCKET) / _REFILL)
-    return max(seconds, resets / rate) if rate else seconds
+def predicted(resets: int, settings: Settings) -> Prediction:
+    """Predict how long sending takes: by the slowest of workers, quota and --rate."""
+    bounds = [
+        Prediction(resets * _CALL_SECONDS / settings.workers, f"with --workers {settings.workers}"),
+        Prediction((resets - _BUCKET) / _REFILL, "by Graph's documented quota of 20 writes a second"),
+    ]
+    if settings.rate:
+        bounds.append(Prediction(resets / settings.rate, f"by --rate {settings.rate:g}"))
+    return max(bounds, key=lambda bound: bound.seconds)
 
 
 async def who_is_signed_in(directory: Directory) -> Operator:
@@ -271,7 +280,7 @@ def _request_text(line: record.RunRecord, settings: Settings, object_id: str) ->
     verb, path, body = form.write(object_id, None if settings.password_source is PasswordSource.SYSTEM else "***")
     headers = "".join(f"{name}: {value}\n" for name, value in form.headers.items())
     return (
-        f"{verb} {line.graph_url}/v1.0{path}\n"
+        f"{verb} {settings.graph_root}/v1.0{path}\n"
         f"Authorization: Bearer ***\nclient-request-id: (a new GUID)\n{headers}"
         f"Content-Type: application/json\n\n{json.dumps(body, ensure_ascii=False)}"
     )

@@ -14,7 +14,7 @@ from batchreset.gather import restore
 from batchreset.graph.directory import Directory
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
-from batchreset.model import State
+from batchreset.model import RunState, State
 from batchreset.policy.pace import Pacer
 from batchreset.policy.permissions import has_lost_its_role
 from batchreset.status import database, record, rows, schema
@@ -23,26 +23,50 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchreset.auth.token import TokenSource
+    from batchreset.settings import Settings
     from batchreset.status.changes import Change
 
 
-async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> Plan:
-    """Screen the ready rows again and return what is left to do.
+def settings_of(folder: Path, own: Settings) -> Settings:
+    """Return the settings that a run was planned with; what bounded one start does not bound the next.
 
-    Raises `RefusedError` for a rehearsal, where the sign-in is for another tenant or has lost its role, `LockedError`
-    when another process works on the run, `StatusTableError` when its table cannot be used.
+    Raises `RefusedError` for a rehearsal, and where the record leads elsewhere than to the cloud's own hosts or to
+    where the user's `own` settings lead: whoever can write to a run folder does not say who is sent tokens and secrets.
+    """
+    engine = database.connect(folder)
+    try:
+        line = record.load(engine)
+    finally:
+        engine.dispose()
+    if line.rehearsal:
+        raise RefusedError(f"{folder.name} is a rehearsal: its tenant is gone. Rehearse again instead.")
+    settings = restore(line.settings)
+    for option, place, trusted in (
+        ("--graph-url", settings.graph_url, own.graph_url),
+        ("--authority", settings.authority, own.authority),
+    ):
+        if place is not None and place != trusted:
+            raise RefusedError(
+                f"{folder.name} was planned with {option} {place}, and where tokens and secrets are sent is not taken "
+                f"from a run folder: if that place is right, add {option} {place}."
+            )
+    return settings if line.state is RunState.PLANNED else settings.but(limit=None, stop_after=None)
+
+
+async def prepare(folder: Path, settings: Settings, tokens: TokenSource, *, retry_failed: bool) -> Plan:
+    """Screen the ready rows again and return what is left to do; `settings` are those that `settings_of` returned.
+
+    Raises `RefusedError` where the sign-in is for another tenant or has lost its role, `LockedError` when another
+    process works on the run, `StatusTableError` when its table cannot be used.
     """
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
         try:
             line = record.load(engine)
-            if line.rehearsal:
-                raise RefusedError(f"{folder.name} is a rehearsal: its tenant is gone. Rehearse again instead.")
             journal: list[Change] = []
             routes = Routes(resets=Turnstile(Pacer()))
-            settings = restore(line.settings)
             await tokens.token()
-            async with GraphSession(line.graph_url, tokens, connections=settings.workers) as graph:
+            async with GraphSession(settings.graph_root, tokens, connections=settings.workers) as graph:
                 directory = Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
                 operator = await who_is_signed_in(directory)
                 if operator.tenant_id != line.operator.tenant_id:
@@ -64,6 +88,6 @@ async def prepare(folder: Path, tokens: TokenSource, *, retry_failed: bool) -> P
             record.note_screening(engine, operator, unchecked)
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
-            return await warned(show(folder, engine), tokens)
+            return await warned(show(folder, engine, settings), tokens)
         finally:
             engine.dispose()

@@ -76,7 +76,7 @@ async def carry_out(folder: Path, settings: Settings, means: Means) -> Summary:
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
         try:
-            with tenant_held(record.load(engine)):
+            with tenant_held(record.load(engine), folder):
                 return await _carry_out(folder, engine, settings, means)
         finally:
             engine.dispose()

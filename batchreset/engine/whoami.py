@@ -18,6 +18,7 @@ from batchreset.policy.verdict import Accepted, Answer, SignedOut, judge
 from batchreset.settings import Auth, Cloud
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from batchreset.auth.bearer import Bearer
@@ -60,15 +61,15 @@ def nobody(settings: Settings) -> SignInFacts:
     return SignInFacts(signed_in=False, cloud=settings.cloud, auth=way(settings), cache=_cache(settings))
 
 
-async def whoami(settings: Settings, tokens: TokenSource) -> SignInFacts:
-    """Say who is signed in. Where Graph cannot be asked, what the token tells has to do.
+async def whoami(settings: Settings, tokens: TokenSource, warn: Callable[[str], None]) -> SignInFacts:
+    """Say who is signed in. Where Graph cannot be asked, `warn` is told, and what the token tells has to do.
 
     Raises `SignInError` where nobody is, or where Graph does not take the token.
     """
     found = await bearer_of(tokens)
     async with GraphSession(settings.graph_root, tokens, connections=1) as graph:
-        me = {} if found and found.is_app_only else await _ask(graph, "/me?$select=id,userPrincipalName")
-        organization = await _ask(graph, "/organization?$select=id,displayName")
+        me = {} if found and found.is_app_only else await _ask(graph, "/me?$select=id,userPrincipalName", warn)
+        organization = await _ask(graph, "/organization?$select=id,displayName", warn)
     return SignInFacts(
         cloud=settings.cloud,
         auth=way(settings),
@@ -118,7 +119,7 @@ def _cache(settings: Settings) -> str | None:
     return str(cache_path()) if way(settings) in IN_PERSON else None
 
 
-async def _ask(graph: GraphSession, path: str) -> dict[str, Any]:
+async def _ask(graph: GraphSession, path: str, warn: Callable[[str], None]) -> dict[str, Any]:
     """Return what Graph says there, or the first of several; nothing where it says none.
 
     Raises `SignInError` where it does not take the token.
@@ -127,6 +128,9 @@ async def _ask(graph: GraphSession, path: str) -> dict[str, Any]:
     verdict = judge(result, utc_now())
     if isinstance(verdict, SignedOut):
         raise SignInError(f"The sign-in was not accepted ({verdict.why}); sign in again.")
+    if not isinstance(verdict, Accepted):
+        why = getattr(verdict, "why", "throttled")
+        warn(f"Graph tells nothing at {path.partition('?')[0]} ({why}); what is shown is what the token says.")
     body = result.body if isinstance(verdict, Accepted) and isinstance(result, Answer) else None
     found = body.get("value", [body]) if isinstance(body, dict) else []
     return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}

@@ -236,8 +236,13 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
 
 
 def _why(error: Exception) -> str:
-    """Name the error. Only what the operating system or a clock said is quoted: other texts may hold received bytes."""
-    told = str(error) if isinstance(error, OSError) else ""
+    """Tell the error. Only what the operating system or a clock said is quoted: other texts may hold received bytes."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+        return f"the certificate of {error.host} is not trusted: {why} (SSL_CERT_FILE adds a private authority's)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection to {error.host}: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        told = f"the proxy answered {error.status}"
+        return f"the proxy answered {error.status}"
+    told = str(error) if isinstance(error, OSError) else ""
     return f"{type(error).__name__}: {told}" if told else type(error).__name__

@@ -128,6 +128,41 @@ def test_nothing_is_configured(
     assert "az ad app create" in ended.out
 
 
+def test_nobody_has_signed_in_yet(door: Door, doctor: Doctor) -> None:
+    """That is a problem, told with what to do; and looking makes nothing, not even a place for sign-ins."""
+    before = sorted(door.home.rglob("*"))
+    found = doctor.found(5)
+    assert [name for name, check in found.items() if check["verdict"] == "problem"] == ["sign-in"]
+    assert "batchreset login" in found["sign-in"]["told"]
+    assert found["token cache"]["told"] == f"{door.cache} (there is none yet; `batchreset login` makes it)"
+    assert sorted(door.home.rglob("*")) == before
+
+
+def test_a_token_cache_that_cannot_be_made(door: Door, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a file there is no folder."""
+    (door.home / "file").touch()
+    monkeypatch.setenv("BATCHRESET_TOKEN_CACHE", str(door.home / "file" / "tokens"))
+    assert "cannot be made" in doctor.wrong()["token cache"]
+
+
+@pytest.mark.usefixtures("door")
+def test_a_machine_without_identity_cannot_sign_in(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else looks whether its endpoint is reached, so that is the sign-in's own problem."""
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{NOWHERE}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "header-of-the-machine")
+    wrong = doctor.wrong("--auth", "managed-identity")
+    assert list(wrong) == ["sign-in"]
+    assert "managed identity endpoint could not be reached" in wrong["sign-in"]
+
+
+def test_the_route_may_be_chosen(door: Door, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a flag as by a variable: the other one needs another permission."""
+    with_token(door, monkeypatch, *NEEDED)
+    assert doctor.found(0)["route"]["told"] == "reset-password"
+    found = doctor.found(5, "--method", "password-profile")
+    assert "User-PasswordProfile.ReadWrite.All is missing" in found["permissions"]["told"]
+
+
 def test_a_missing_permission_is_named(door: Door, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its exact name, with what it is for; the look-up that needs it is refused."""
     with_token(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -13,7 +14,7 @@ from batchreset.cli import asynchronous
 from batchreset.rehearsal.behaviour import UNHINDERED
 from batchreset.rehearsal.population import User
 from batchreset.rehearsal.tenant import Tenant
-from batchreset.status import database
+from batchreset.status import database, record
 from tests.support.clock import VirtualLoop
 from tests.support.program import Ended, at_home, call, sign_in, tenant_beside
 
@@ -255,6 +256,32 @@ def test_nothing_left_to_reset_is_refused(desk: Desk) -> None:
     ended = desk.call("run", desk.write("strangers.csv", "upn\nnobody@contoso.example\n"), "--yes")
     assert ended.status == 5
     assert "Nothing is left to reset" in ended.err.splitlines()[-1]
+
+
+def test_a_run_folder_does_not_lead_a_token_away(
+    desk: Desk, served: tuple[Tenant, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody wrote another host into a plan, wherever it stands: no token goes there. A flag says it is meant."""
+    assert desk.call("plan", desk.write("good.csv", GOOD)).status == 0
+    (folder,) = desk.runs()
+    engine = database.connect(folder)
+    settings = record.load(engine).settings
+    try:
+        for place in ("https://evil.example", served[1]):
+            record.note(engine, graph_url=place, settings=json.dumps({**settings, "graph_url": place}))
+            monkeypatch.setenv("BATCHRESET_GRAPH_URL", "https://graph.example")
+            before = desk.tenant.requests.total()
+            refused = desk.call("resume", folder.name, "--yes")
+            assert (refused.status, refused.out) == (5, "")
+            assert refused.err.endswith(f"if that place is right, add --graph-url {place}.\n")
+            assert desk.tenant.requests.total() == before
+        record.note(engine, graph_url="https://evil.example")
+    finally:
+        engine.dispose()
+    monkeypatch.delenv("BATCHRESET_GRAPH_URL")
+    ended = desk.call("resume", folder.name, "--yes", "--graph-url", served[1])
+    assert ended.status == 0, ended.err
+    assert desk.tenant.password_of(ANN.id) is not None
 
 
 @pytest.mark.parametrize("command", ["status", "report", "resume", "passwords"])

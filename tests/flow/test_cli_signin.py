@@ -169,8 +169,36 @@ def test_a_tenant_must_be_named_as_one(program: Callable[..., Ended], monkeypatc
     """What can be no tenant's name is refused before anybody is asked."""
     monkeypatch.delenv("BATCHRESET_AUTHORITY")
     ended = program("login", "--tenant", "contoso example")
-    assert (ended.status, ended.out) == (5, "")
+    assert (ended.status, ended.out) == (2, "")
     assert "--tenant" in ended.err
+
+
+def test_what_came_as_flags_is_to_be_kept(
+    door: Door, program: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines to put into the config file are told, and with them there the next command needs no flag."""
+    for name in ("BATCHRESET_CLIENT_ID", "BATCHRESET_AUTHORITY"):
+        monkeypatch.delenv(name)
+    ended = program("login", "--auth", "device-code", "--client-id", CLIENT_ID, "--authority", door.authority)
+    assert ended.status == 0, ended.err
+    config = door.home / "config.toml"
+    before, said, lines = ended.err.partition(f"put into {config}:\n")
+    assert said, before
+    assert program("whoami").status == 5
+    config.write_text(lines, encoding="utf-8")
+    assert program("whoami").status == 0
+    assert "put into" not in program("login", "--auth", "device-code").err
+
+
+def test_an_account_is_forgotten_alone(door: Door, program: Callable[..., Ended]) -> None:
+    """The one that is named, in any case; somebody else is not there to be forgotten."""
+    assert program("logout", "--account", "nobody@contoso.example").out == "Nobody was signed in.\n"
+    assert not door.cache.exists()
+    program("login", "--auth", "device-code")
+    assert program("logout", "--account", "nobody@contoso.example").out == "Nobody was signed in.\n"
+    assert program("whoami").status == 0
+    assert OPERATOR.user_principal_name in program("logout", "--account", OPERATOR.user_principal_name.upper()).out
+    assert program("whoami").status == 5
 
 
 @pytest.mark.parametrize(
@@ -253,10 +281,13 @@ def test_who_is_not_taken_is_not_signed_in(
 def test_without_graph_the_token_tells(
     door: Door, program: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where Graph cannot be reached, only the tenant's name is missing."""
+    """Where Graph cannot be reached, only the tenant's name is missing; that Graph was not asked is said."""
     monkeypatch.setenv("BATCHRESET_ACCESS_TOKEN", door.token("User.Read.All"))
     monkeypatch.setenv("BATCHRESET_GRAPH_URL", "http://127.0.0.1:9")
-    found = json.loads(program("whoami", "--json").out)
+    ended = program("whoami", "--json")
+    assert "Graph tells nothing at /organization (no connection to 127.0.0.1: " in ended.err
+    assert ended.err.endswith("what is shown is what the token says.\n")
+    found = json.loads(ended.out)
     assert (found["user"], found["tenant_id"], found["tenant"]) == (OPERATOR.user_principal_name, TENANT_ID, None)
 
 

@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy import text
 
 from batchreset.engine import folder as folders
+from batchreset.engine.resume import settings_of
 from batchreset.engine.rewrite import write_again
 from batchreset.errors import LockedError, RefusedError
 from batchreset.model import RunState
 from batchreset.rehearsal.behaviour import Fault
+from batchreset.settings import Cloud, Settings
 from batchreset.status import database, record
 from tests.support.clock import run_virtual
 from tests.support.desk import Run, at_desk, happened, object_id, upn, user, users
+from tests.support.runs import make_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +51,39 @@ def test_a_rehearsal_is_not_resumed(tmp_path: Path) -> None:
         async with at_desk(tmp_path, users(2)) as desk:
             plan = await desk.plan(rehearsal=True)
             with pytest.raises(RefusedError, match="is a rehearsal"):
-                await desk.resume(plan.folder)
+                settings_of(plan.folder, desk.settings)
 
     run_virtual(go())
+
+
+@pytest.mark.parametrize(
+    ("changed", "own", "option"),
+    [
+        ({"graph_url": "https://evil.example"}, {}, "--graph-url https://evil.example"),
+        ({"authority": "https://evil.example/t"}, {}, "--authority https://evil.example/t"),
+        ({"authority": "https://evil.example/t"}, {"authority": "https://login.example/t"}, "--authority https://evil"),
+    ],
+)
+def test_a_run_folder_does_not_say_who_is_sent_secrets(
+    tmp_path: Path, changed: dict[str, str], own: dict[str, str], option: str
+) -> None:
+    """A record that leads where the user's own settings do not is refused, naming the place and the option."""
+    engine = make_run(tmp_path / "run", settings=Settings().but(**changed).recorded(), state=RunState.HALTED)
+    engine.dispose()
+    with pytest.raises(RefusedError, match=f"run was planned with .* if that place is right, add {option}"):
+        settings_of(tmp_path / "run", Settings().but(**own))
+    assert settings_of(tmp_path / "run", Settings().but(**changed)) == Settings().but(**changed)
+
+
+def test_a_clouds_own_hosts_need_no_naming(tmp_path: Path) -> None:
+    """They are known, whatever the user's own settings say; and what bounded one start does not bound the next."""
+    bounded = Settings(cloud=Cloud.USGOV, limit=3, stop_after="1h")
+    for state in (RunState.PLANNED, RunState.INTERRUPTED):
+        engine = make_run(tmp_path / state, settings=bounded.recorded(), state=state)
+        engine.dispose()
+        found = settings_of(tmp_path / state, Settings(graph_url="https://graph.example"))
+        assert found.graph_root == "https://graph.microsoft.us"
+        assert (found.limit, found.stop_after) == ((3, "1h") if state is RunState.PLANNED else (None, None))
 
 
 def test_a_run_is_resumed_in_its_own_tenant_only(tmp_path: Path) -> None:

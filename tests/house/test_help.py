@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.main import get_command
 
 from batchreset.cli import app
 from tests.support.program import at_home, call
@@ -44,6 +45,25 @@ def test_every_command_shows_examples_line_by_line(command: str, capsys: pytest.
     assert "list[" not in ended.out
     for argument in set(re.findall(r"COHORT|RUN", about.partition("\n")[0])):
         assert f"{argument} is " in about
+
+
+@pytest.mark.parametrize(
+    ("command", "takes", "lacks"),
+    [
+        ("rehearse", "--method --limit --out", "--yes --again --allow-unchecked --graph-url --tenant"),
+        ("resume", "--yes --graph-url --authority --account", "--cloud --method --column"),
+        ("login", "--method --cloud --tenant --account", "--graph-url --out"),
+        ("logout", "--account", "--auth --tenant --cloud --graph-url"),
+        ("doctor", "--method --graph-url --cloud --account --out", "--yes --column"),
+        ("run", "--method --yes --graph-url --cloud --account", "--seed"),
+    ],
+)
+def test_a_command_takes_what_it_uses(command: str, takes: str, lacks: str) -> None:
+    """And no option that would do nothing there."""
+    commands: dict[str, Any] = getattr(get_command(app), "commands", {})
+    options = {option for parameter in commands[command].params for option in parameter.opts}
+    assert set(takes.split()) <= options
+    assert not set(lacks.split()) & options
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

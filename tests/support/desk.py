@@ -175,7 +175,7 @@ class Desk:
 
     async def resume(self, folder: Path, *, retry_failed: bool = False) -> Run:
         """Take a run up again, as another process would: with the key from its folder."""
-        return await self.carry_out(await prepare(folder, self.tokens, retry_failed=retry_failed))
+        return await self.carry_out(await prepare(folder, self.settings, self.tokens, retry_failed=retry_failed))
 
     def look(self, folder: Path, summary: Summary) -> Run:
         """Read what a run left behind."""

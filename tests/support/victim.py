@@ -21,6 +21,7 @@ from batchreset.engine.result import exit_status
 from batchreset.engine.resume import prepare
 from batchreset.engine.runner import Means, carry_out
 from batchreset.gather import restore
+from batchreset.status import database, record
 from batchreset.status.writer import Writer
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ def _die_at(moment: str, commit: int) -> None:
 
 async def _go_on(folder: Path) -> int:
     tokens = EnvironmentToken()
-    plan = await prepare(folder, tokens, retry_failed=False)
-    summary = await carry_out(folder, restore(plan.record.settings), Means(tokens, key_needed(folder)))
+    engine = database.connect(folder)
+    settings = restore(record.load(engine).settings)
+    engine.dispose()
+    await prepare(folder, settings, tokens, retry_failed=False)
+    summary = await carry_out(folder, settings, Means(tokens, key_needed(folder)))
     return exit_status(summary, ())
 
 

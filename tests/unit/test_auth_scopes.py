@@ -12,7 +12,7 @@ from batchreset.auth.recipe import consent_url, recipe
 from batchreset.auth.scopes import APPLICATION_IDS, DELEGATED_IDS, delegated, needed, registration
 from batchreset.auth.sign_in import is_app_only, sign_in, way
 from batchreset.auth.token import EnvironmentToken
-from batchreset.errors import SignInError
+from batchreset.errors import SignInError, UsageError
 from batchreset.model import Method
 from batchreset.settings import Auth, Cloud, Settings
 
@@ -83,11 +83,17 @@ def test_an_own_authority_is_taken_as_given() -> None:
     assert authority(settings) == "https://sign-in.example:8443/one"
 
 
-@pytest.mark.parametrize("tenant", [None, "", "two words", "a/b", "https://contoso.example", "x?y"])
-def test_a_tenant_is_an_id_or_a_domain(tenant: str | None) -> None:
-    """What would make another URL is refused."""
+def test_a_tenant_has_to_be_named() -> None:
+    """None is guessed."""
     with pytest.raises(SignInError, match="--tenant"):
-        authority(Settings(tenant=tenant))
+        authority(Settings())
+
+
+@pytest.mark.parametrize("tenant", ["", "two words", "a/b", "https://contoso.example", "x?y"])
+def test_a_tenant_is_an_id_or_a_domain(tenant: str) -> None:
+    """What would make another URL is refused."""
+    with pytest.raises(UsageError, match="--tenant"):
+        Settings(tenant=tenant)
 
 
 def test_an_application_has_to_be_named() -> None:

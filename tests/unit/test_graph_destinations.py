@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
+from batchreset import network
 from batchreset.auth.token import GivenToken
 from batchreset.errors import SettingsError
 from batchreset.graph.session import Exchange, GraphSession
 from batchreset.network import proxy_for
 from batchreset.policy.verdict import NotSent
+from batchreset.rehearsal.server import listening
 from batchreset.secret import Secret
+from tests.support.certificates import PrivateAuthority
 from tests.support.clock import run_virtual
 from tests.support.scripted import TOKEN, answering, saying, talking_to
 
@@ -188,7 +192,7 @@ def test_a_proxy_that_cannot_be_used_is_refused(proxy: str, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "ClientHttpProxyError: the proxy answered 407"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "the proxy answered 407"),
         (b"", "ServerDisconnectedError"),
     ],
 )
@@ -207,6 +211,29 @@ def test_what_a_proxy_turns_away_is_not_sent(answer: bytes, why: str, monkeypatc
     assert connect.startswith(b"CONNECT graph.microsoft.com:443 HTTP/1.1\r\n")
     assert TOKEN.encode() not in connect
     assert b"Quartz" not in connect
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="trusts what the system itself does, not a file")
+def test_ssl_cert_file_adds_to_what_the_system_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL itself would have it replace the system's own file; the first such file that is there is read too."""
+    for name in ("system", "private"):
+        (tmp_path / name).mkdir()
+    system, private = (PrivateAuthority(tmp_path / name) for name in ("system", "private"))
+    monkeypatch.setattr(network, "_SYSTEM_FILES", (str(tmp_path / "nowhere.pem"), str(system.bundle)))
+    monkeypatch.setenv("SSL_CERT_FILE", str(private.bundle))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+
+    async def handle(_request: web.BaseRequest) -> web.Response:
+        return web.Response(status=204)
+
+    async def status(of: PrivateAuthority) -> int | None:
+        async with (
+            listening(handle, 0, of.server_context()) as port,
+            talking_to(f"https://localhost:{port}") as graph,
+        ):
+            return (await graph.send("GET", "/thing")).status
+
+    assert [run_virtual(status(each)) for each in (system, private)] == [204, 204]
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])

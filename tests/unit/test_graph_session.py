@@ -9,11 +9,14 @@ from aiohttp import web
 
 from batchreset.graph.session import MAX_BODY, Exchange
 from batchreset.policy.verdict import Answer, Lost, NotSent
+from batchreset.rehearsal.server import listening
+from tests.support.certificates import PrivateAuthority
 from tests.support.clock import run_virtual
 from tests.support.scripted import TOKEN, answering, as_json, saying, talking_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 
 def exchange_with(
@@ -125,7 +128,41 @@ def test_a_refused_connection_is_not_sent() -> None:
 
     result = run_virtual(exchange()).result
     assert isinstance(result, NotSent)
-    assert result.why.startswith("ClientConnectorError: Cannot connect to host 127.0.0.1")
+    assert result.why.startswith("no connection to 127.0.0.1: ")
+
+
+def test_a_name_that_is_not_known_is_told_plainly() -> None:
+    """The host, and what the system says of it: no class of a library's, no settings of a socket's."""
+
+    async def exchange() -> Exchange:
+        async with talking_to("http://graph.invalid") as graph:
+            return await graph.send("GET", "/thing")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", _unknown)
+        result = asyncio.run(exchange()).result
+    assert result == NotSent("no connection to graph.invalid: Name or service not known")
+
+
+def _unknown(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_plainly(tmp_path: Path) -> None:
+    """The host, why, and what adds an authority."""
+    tls = PrivateAuthority(tmp_path).server_context()
+
+    async def handle(_request: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    async def exchange() -> Exchange:
+        async with listening(handle, 0, tls) as port, talking_to(f"https://localhost:{port}") as graph:
+            return await graph.send("GET", "/thing")
+
+    result = asyncio.run(exchange()).result
+    assert isinstance(result, NotSent)
+    assert result.why.startswith("the certificate of localhost is not trusted: ")
+    assert "SSL_CERT_FILE" in result.why
 
 
 def test_a_failed_handshake_is_not_sent() -> None:

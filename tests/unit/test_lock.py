@@ -13,6 +13,8 @@ from batchreset.errors import LockedError, SettingsError
 from batchreset.model import Method, Operator
 from batchreset.status.record import RunRecord
 
+FOLDER = Path("reports") / "RUN"
+
 
 def record(tenant_id: str = "t-1", *, rehearsal: bool = False, graph_url: str = "https://graph.example") -> RunRecord:
     operator = Operator("o", "admin@contoso.example", tenant_id, "Contoso {and} Sons")
@@ -26,24 +28,24 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tenant_is_held_once() -> None:
     """Whoever comes second learns process and run, and how to go on; afterwards the tenant is free again."""
-    with tenant_held(record()), pytest.raises(LockedError) as refusal, tenant_held(record()):
+    with tenant_held(record(), FOLDER), pytest.raises(LockedError) as refusal, tenant_held(record(), FOLDER):
         pass
     told = str(refusal.value)
     assert told.startswith(f"Contoso {{and}} Sons (t-1): process {os.getpid()} on ")
     assert " with run RUN is at work" in told
-    assert told.endswith("batchreset resume RUN")
-    with tenant_held(record()):
+    assert told.endswith(f'batchreset resume "{FOLDER}"')
+    with tenant_held(record(), FOLDER):
         pass
 
 
 def test_other_tenants_and_rehearsals_are_not_held() -> None:
     """Another tenant, the same id in another cloud, and every rehearsal go beside each other."""
     with (
-        tenant_held(record()),
-        tenant_held(record("t-2")),
-        tenant_held(record(graph_url="https://graph.example.us")),
-        tenant_held(record(rehearsal=True)),
-        tenant_held(record(rehearsal=True)),
+        tenant_held(record(), FOLDER),
+        tenant_held(record("t-2"), FOLDER),
+        tenant_held(record(graph_url="https://graph.example.us"), FOLDER),
+        tenant_held(record(rehearsal=True), FOLDER),
+        tenant_held(record(rehearsal=True), FOLDER),
     ):
         pass
 
@@ -52,15 +54,27 @@ def test_other_tenants_and_rehearsals_are_not_held() -> None:
 def test_a_state_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
     """The sentence names the lock; nothing goes on without it."""
     (tmp_path / "state").mkdir(mode=0o500)
-    with pytest.raises(SettingsError, match=r"state.*this lock cannot be held"), tenant_held(record()):
+    with pytest.raises(SettingsError, match=r"state.*this lock cannot be held"), tenant_held(record(), FOLDER):
         pass
 
 
 def test_a_state_folder_that_is_none_is_named(tmp_path: Path) -> None:
     """A file stands where the folder should be."""
     (tmp_path / "state").touch()
-    with pytest.raises(SettingsError, match=r"state.*this lock cannot be held"), tenant_held(record()):
+    with pytest.raises(SettingsError, match=r"state.*this lock cannot be held"), tenant_held(record(), FOLDER):
         pass
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe half"])
+def test_a_holder_that_says_nothing_is_somebody(tmp_path: Path, content: bytes | None) -> None:
+    """It is just taking the lock, or giving it back: what it says of itself is not there, or not there yet."""
+    with held(tmp_path / "a.lock", str):
+        holder = tmp_path / "a.holder"
+        holder.unlink()
+        if content is not None:
+            holder.write_bytes(content)
+        with pytest.raises(LockedError, match=r"^another process$"), held(tmp_path / "a.lock", str):
+            pass
 
 
 def test_an_error_under_the_lock_is_what_it_was(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batchreset.auth.scopes import needed
-from batchreset.model import Method
-from batchreset.policy.permissions import PURPOSES, may_reset, missing, routes
+from batchreset.model import Method, Operator
+from batchreset.policy.permissions import PURPOSES, has_lost_its_role, may_reset, missing, routes
 
 RESET, PROFILE = "UserAuthenticationMethod.ReadWrite.All", "User-PasswordProfile.ReadWrite.All"
 
@@ -45,3 +45,35 @@ def test_roles_that_may_reset() -> None:
     assert may_reset(held, is_app_only=False) == ("Helpdesk Administrator",)
     assert may_reset(held, is_app_only=True) == ()
     assert may_reset({"Global Administrator"}, is_app_only=True) == ("Global Administrator",)
+
+
+HELPDESK, READER, NOTHING = frozenset({"Helpdesk Administrator"}), frozenset({"Global Reader"}), frozenset[str]()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "has_lost"),
+    [
+        (HELPDESK, NOTHING, True),
+        (HELPDESK | READER, READER, True),
+        (HELPDESK, HELPDESK, False),
+        (HELPDESK | READER, HELPDESK, False),
+        (HELPDESK, frozenset({"User Administrator"}), False),
+        # Whoever may reset by a role that does not show has lost nothing that shows.
+        (READER, NOTHING, False),
+        (NOTHING, NOTHING, False),
+        (None, NOTHING, False),
+        (HELPDESK, None, False),
+    ],
+)
+def test_a_role_is_lost_that_could_reset_and_that_nothing_replaces(
+    before: frozenset[str] | None,
+    now: frozenset[str] | None,
+    has_lost: bool,  # noqa: FBT001  a parameter of the table
+) -> None:
+    """Of the same person only: somebody else never had it."""
+
+    def operator(roles: frozenset[str] | None, user: str = "ana@contoso.example") -> Operator:
+        return Operator("1", user, "tenant", "Contoso", roles)
+
+    assert has_lost_its_role(operator(before), operator(now)) is has_lost
+    assert not has_lost_its_role(operator(before), operator(now, "ben@contoso.example"))

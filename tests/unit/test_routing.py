@@ -145,21 +145,21 @@ ONE, TWO, NONE = frozenset({"a"}), frozenset({"a", "b"}), frozenset[str]()
         (READ, ONE, NONE, False),
         (None, TWO, frozenset({"b", "c"}), False),
         # Nothing speaks at all.
-        (None, None, None, False),
-        (None, ONE, None, False),
-        (None, None, ONE, False),
-        (None, NONE, NONE, False),
-        (Lost("reset"), None, ONE, False),
-        (Answer(503, {}), NONE, NONE, False),
+        (None, None, None, None),
+        (None, ONE, None, None),
+        (None, None, ONE, None),
+        (None, NONE, NONE, None),
+        (Lost("reset"), None, ONE, None),
+        (Answer(503, {}), NONE, NONE, None),
     ],
 )
 def test_whether_a_role_is_still_held(
     witness: Result | None,
     before: frozenset[str] | None,
     now: frozenset[str] | None,
-    is_held: bool,  # noqa: FBT001  a parameter of the test
+    is_held: bool | None,  # noqa: FBT001  a parameter of the test
 ) -> None:
-    """By what can still be read, and by the roles at the start and now."""
+    """By what can still be read, and by the roles at the start and now; None where neither speaks."""
     assert is_role_held(witness, before, now) is is_held
 
 

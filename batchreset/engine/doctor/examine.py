@@ -18,7 +18,7 @@ from batchreset.policy.pace import Pacer
 from batchreset.settings import Auth, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from batchreset.engine.doctor.check import Check
@@ -56,7 +56,7 @@ async def examine(flags: Mapping[str, Any], config: Path | None, warn: Callable[
     return [
         *checks,
         *ways,
-        *await _signing_in(settings, warn, is_graph_reached=ways[-1].verdict is Verdict.OK),
+        *await _signing_in(settings, warn, {check.name for check in ways if check.verdict is Verdict.OK}),
         machine.run_folder(settings),
         machine.key(settings),
         await _token_cache(settings),
@@ -64,7 +64,7 @@ async def examine(flags: Mapping[str, Any], config: Path | None, warn: Callable[
 
 
 async def _ways(settings: Settings) -> list[Check]:
-    """Check the way to both services; the last check is whether Graph is reached."""
+    """Check the way to both services."""
     if way(settings) in _ELSEWHERE:
         told = f"not asked by --auth {way(settings)}"
         graph = await roads.reach_graph(settings)
@@ -77,11 +77,13 @@ async def _ways(settings: Settings) -> list[Check]:
     return [*to_sign_in, roads.clock(reached), roads.proxy("proxy to Graph", settings.graph_root), graph.check]
 
 
-async def _signing_in(settings: Settings, warn: Callable[[str], None], *, is_graph_reached: bool) -> list[Check]:
-    """Check the sign-in, and what Graph says to it."""
+async def _signing_in(settings: Settings, warn: Callable[[str], None], ways: Collection[str]) -> list[Check]:
+    """Check the sign-in, and what Graph says to it; `ways` are the checks of the way there that went well."""
     tokens = sign_in(settings, warn)
     registered = signed_in.registration(settings)
-    signing_in, bearer = await signed_in.try_it(settings, registered, tokens)
+    signing_in, bearer = await signed_in.try_it(
+        settings, registered, tokens, is_service_reached="reaching sign-in" in ways
+    )
     permitted = signed_in.permissions(settings, signing_in, bearer)
     checks = [
         registered,
@@ -90,7 +92,7 @@ async def _signing_in(settings: Settings, warn: Callable[[str], None], *, is_gra
         signed_in.consent(settings, registered, permitted),
         signed_in.route(settings, signing_in, bearer),
     ]
-    if signing_in.verdict is not Verdict.OK or not is_graph_reached:
+    if signing_in.verdict is not Verdict.OK or "reaching Graph" not in ways:
         why = "Graph is not reached" if signing_in.verdict is Verdict.OK else "nobody is signed in"
         return [*checks, unknown("look-up", why), unknown("directory roles", why)]
     async with GraphSession(settings.graph_root, tokens, connections=1) as graph:

@@ -9,10 +9,9 @@ import tempfile
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from batchreset.auth.cache import open_cache
-from batchreset.auth.cache import path as cache_path
+from batchreset.auth import cache
 from batchreset.engine.doctor.check import Check, ok, problem, unknown
-from batchreset.errors import BatchResetError, SettingsError
+from batchreset.errors import BatchResetError, SettingsError, SignInError
 from batchreset.gather import config_path, flag_of, variable_of
 from batchreset.network import trusted
 from batchreset.settings import Settings, pairs
@@ -104,13 +103,22 @@ def key(settings: Settings) -> Check:
 
 
 def token_cache() -> Check:
-    """Say where a person's sign-in is kept, and whether the system encrypts it. Blocks."""
+    """Say where a person's sign-in is kept, and whether the system encrypts it. No cache is made here. Blocks."""
+    place = cache.path()
     try:
-        is_encrypted = open_cache(lambda _: None).is_encrypted
-    except SettingsError as error:
+        if cache.is_there():
+            is_encrypted = cache.open_cache(lambda _: None).is_encrypted
+            how = "encrypted by the operating system" if is_encrypted else "not encrypted, and readable by you only"
+            return ok("token cache", f"{place}, {how}")
+        with tempfile.TemporaryFile(dir=_nearest(place.parent)):
+            pass
+    except SignInError as error:
         return problem("token cache", str(error))
-    how = "encrypted by the operating system" if is_encrypted else "not encrypted, and readable by you only"
-    return ok("token cache", f"{cache_path()}, {how}")
+    except OSError as error:
+        why = error.strerror or str(error)
+        advice = "Set BATCHRESET_TOKEN_CACHE to a place where it can."
+        return problem("token cache", f"{place} cannot be made ({why}).", advice)
+    return ok("token cache", f"{place} (there is none yet; `batchreset login` makes it)")
 
 
 def _shown(name: str, value: Any) -> str:

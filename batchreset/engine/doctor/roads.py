@@ -62,7 +62,7 @@ async def reach_sign_in(settings: Settings) -> Reached:
 
 
 def sign_in_place(settings: Settings) -> str:
-    """Return the sign-in service's URL; where no tenant is named, or none that can be, the one for them all."""
+    """Return the sign-in service's URL; where no tenant is named, the one for them all."""
     try:
         return authority(settings)
     except SignInError:

@@ -39,10 +39,7 @@ def registration(settings: Settings) -> Check:
     if lacking := [option for option, value in named.items() if not value]:
         told = f"An app registration of your own is needed to sign in: name it with {' and '.join(lacking)}."
         return problem(name, told, recipe(settings).rstrip())
-    try:
-        return ok(name, f"{settings.client_id} at {authority(settings)}")
-    except SignInError as error:
-        return problem(name, str(error))
+    return ok(name, f"{settings.client_id} at {authority(settings)}")
 
 
 def consent(settings: Settings, registered: Check, permitted: Check) -> Check:
@@ -56,17 +53,18 @@ def consent(settings: Settings, registered: Check, permitted: Check) -> Check:
     return ok(name, f"given; {told}") if permitted.verdict is Verdict.OK else unknown(name, told)
 
 
-async def try_it(settings: Settings, registered: Check, tokens: TokenSource) -> tuple[Check, Bearer | None]:
-    """Try to have a token, and say whose it is."""
+async def try_it(
+    settings: Settings, registered: Check, tokens: TokenSource, *, is_service_reached: bool
+) -> tuple[Check, Bearer | None]:
+    """Try to have a token, and say whose it is. A sign-in service that is not reached is another check's problem."""
     name, chosen = "sign-in", way(settings)
     if registered.verdict is not Verdict.OK:
         return unknown(name, _NO_REGISTRATION), None
     try:
         found = await bearer_of(tokens)
-    except SignInUnreachableError as error:
-        return unknown(name, str(error)), None
     except BatchResetError as error:
-        return problem(name, str(error)), None
+        is_told = isinstance(error, SignInUnreachableError) and not is_service_reached
+        return (unknown if is_told else problem)(name, str(error)), None
     if found is None:
         return ok(name, f"by {chosen}; {_OPAQUE} whose it is"), None
     until = f", until {found.expires_at:%Y-%m-%d %H:%M:%S} UTC" if found.expires_at else ""
