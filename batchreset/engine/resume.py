@@ -76,8 +76,8 @@ async def prepare(folder: Path, settings: Settings, tokens: TokenSource, *, retr
                     )
                 if has_lost_its_role(line.operator, operator):
                     raise RefusedError(
-                        f"{operator.user} holds none of the directory roles that may reset, as when {folder.name} was "
-                        "last worked on: activate the role, then resume."
+                        f"{operator.user} holds none of the directory roles that may reset any more, and did when "
+                        f"{folder.name} was last worked on: activate the role, then resume."
                     )
                 routed(settings.but(method=line.method), is_app_only=operator.is_application)
                 rules, unchecked = await rules_for(directory, operator, line.method, settings)

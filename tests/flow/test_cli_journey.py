@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +21,22 @@ import batchreset
 from batchreset.rehearsal.behaviour import UNHINDERED, Fault, Route, Spread
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant, What
-from tests.support.program import Ended, at_home, call, on_terminal, run, sign_in, started, tenant_beside, wait_until
+from tests.support.program import (
+    at_home,
+    on_terminal,
+    posix_only,
+    run,
+    signed_in,
+    started,
+    wait_until,
+)
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from batchreset.engine.progress import Snapshot
-
-    Call = Callable[..., Ended]
-
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has neither these signals nor pseudo-terminals")
+    from tests.support.program import Call
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +45,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
-    return lambda *arguments: call(capsys, *arguments)
-
-
-@pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenant]:
     """Be signed in to a tenant of three plain accounts, whose resets take effect at once."""
-    with _signed_in(monkeypatch, Tenant(populate(upns(3), plain=True), UNHINDERED)) as tenant:
-        yield tenant
-
-
-@contextmanager
-def _signed_in(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[Tenant]:
-    with tenant_beside(tenant) as url:
-        sign_in(monkeypatch, tenant, url)
+    with signed_in(monkeypatch, Tenant(populate(upns(3), plain=True), UNHINDERED)) as tenant:
         yield tenant
 
 
@@ -135,7 +126,7 @@ def test_a_plan_changes_nothing_and_shows_the_first_request(tmp_path: Path, tena
 @posix_only
 def test_the_question_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Call) -> None:
     """Above a hundred accounts only the number is a yes; a plan that was refused can be resumed, and asks again."""
-    with _signed_in(monkeypatch, Tenant(populate(upns(101), plain=True), UNHINDERED)) as tenant:
+    with signed_in(monkeypatch, Tenant(populate(upns(101), plain=True), UNHINDERED)) as tenant:
         refused = on_terminal("run", _cohort(tmp_path, accounts=101), answer="yes\n")
         assert refused.status == 5
         assert "Reset the passwords of 101 accounts in Contoso Rehearsal" in refused.screen
@@ -166,7 +157,7 @@ def test_a_cohort_from_a_pipe_is_asked_about_on_the_terminal(tmp_path: Path, ten
 def test_a_run_that_is_interrupted_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Call) -> None:
     """Ctrl-C stops sending, accounts for every row and ends with 130; what is left is asked about again, then sent."""
     slow = replace(UNHINDERED, latency=Spread(0.1))
-    with _signed_in(monkeypatch, Tenant(populate(upns(24), plain=True), slow)) as tenant:
+    with signed_in(monkeypatch, Tenant(populate(upns(24), plain=True), slow)) as tenant:
         with started("run", _cohort(tmp_path, accounts=24), "--yes", "--workers", "2") as process:
             wait_until(lambda: sum(_received(tenant)) >= 5)
             process.send_signal(signal.SIGINT)
@@ -197,7 +188,7 @@ def test_a_run_that_was_killed_is_told_as_interrupted(
     """What a killed process left behind as running is known by its lock: --watch does not wait for the dead."""
     endless = replace(UNHINDERED, cloud_operation=Spread(3600))
     with (
-        _signed_in(monkeypatch, Tenant(populate(upns(2), plain=True), endless)) as tenant,
+        signed_in(monkeypatch, Tenant(populate(upns(2), plain=True), endless)) as tenant,
         started("run", _cohort(tmp_path, accounts=2), "--yes") as process,
     ):
         wait_until(lambda: sum(_received(tenant)) == 2)
@@ -216,7 +207,7 @@ def test_an_interrupted_plan_leaves_nothing_behind(
     """Ctrl-C, or a scheduler's word, while accounts are looked up ends with 130 and without a run folder."""
     stuck = replace(UNHINDERED, latency=Spread(3600))
     with (
-        _signed_in(monkeypatch, Tenant(populate(upns(1), plain=True), stuck)) as tenant,
+        signed_in(monkeypatch, Tenant(populate(upns(1), plain=True), stuck)) as tenant,
         started("plan", _cohort(tmp_path, accounts=1)) as process,
     ):
         wait_until(lambda: tenant.requests.total() > 0)
@@ -232,7 +223,7 @@ def test_exit_statuses_tell_failures_from_exclusions(
     """3 with failures, 6 with accounts left out, 0 where that was as intended, 4 when too many failed."""
     bad, *good = populate(upns(3), plain=True)
     users = [replace(bad, faults=(Fault.REJECTED,)), *good]
-    with _signed_in(monkeypatch, Tenant(users, UNHINDERED)):
+    with signed_in(monkeypatch, Tenant(users, UNHINDERED)):
         assert here("run", _cohort(tmp_path, upns(1)[0]), "--yes").status == 3
         halted = here("run", _cohort(tmp_path, accounts=3), "--yes", "--max-failures", "0", "--workers", "1")
         assert halted.status == 4
@@ -250,7 +241,7 @@ def test_look_ups_that_are_refused_need_a_word_of_their_own(
 ) -> None:
     """With --yes, a run that cannot tell who is an administrator goes on only with --allow-unchecked."""
     blind = replace(UNHINDERED, forbidden=frozenset({Route.ROLES}))
-    with _signed_in(monkeypatch, Tenant(populate(upns(1), plain=True), blind)) as tenant:
+    with signed_in(monkeypatch, Tenant(populate(upns(1), plain=True), blind)) as tenant:
         refused = here("run", _cohort(tmp_path, accounts=1), "--yes")
         assert refused.status == 5
         assert "--allow-unchecked" in refused.err.splitlines()[-1]

@@ -13,14 +13,13 @@ import pytest
 from batchreset.cli import asynchronous
 from batchreset.status import database, record
 from tests.support.clock import VirtualLoop
-from tests.support.program import Ended, at_home, call
+from tests.support.program import at_home, call
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Call = Callable[..., Ended]
+    from tests.support.program import Call
 
 
 @pytest.fixture

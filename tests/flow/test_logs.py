@@ -24,28 +24,29 @@ from batchreset.rehearsal.tenant import Tenant
 from batchreset.status import database
 from tests.support.clock import run_virtual
 from tests.support.desk import at_desk, user, users
-from tests.support.program import Ended, at_home, call, on_terminal, run, sign_in, started, tenant_beside, wait_until
+from tests.support.program import (
+    at_home,
+    on_terminal,
+    posix_only,
+    run,
+    sign_in,
+    signed_in,
+    started,
+    tenant_beside,
+    wait_until,
+)
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from batchreset.rehearsal.population import User
-
-    Call = Callable[..., Ended]
-
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has neither these signals nor pseudo-terminals")
+    from tests.support.program import Call
 
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_home(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def here(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
-    return lambda *arguments: call(capsys, *arguments)
 
 
 @contextmanager
@@ -54,8 +55,7 @@ def tenant_of(monkeypatch: pytest.MonkeyPatch, accounts: list[User], **behaviour
     tenant = Tenant(accounts, replace(UNHINDERED, **behaviour))
     names = [account.user_principal_name for account in accounts]
     Path("cohort.csv").write_text("\n".join(["userPrincipalName", *names]), encoding="utf-8")
-    with tenant_beside(tenant) as url:
-        sign_in(monkeypatch, tenant, url)
+    with signed_in(monkeypatch, tenant):
         yield tenant
 
 

@@ -14,14 +14,15 @@ from batchreset.rehearsal.signin import Application, GrantType, SignIn
 from batchreset.rehearsal.tenant import Tenant, What
 from tests.support.certificates import PrivateAuthority, application_certificate
 from tests.support.door import Door, at_the_door
-from tests.support.program import Ended, call, started, wait_until
+from tests.support.program import Ended, started, wait_until
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    Here = Callable[..., Ended]
+    from tests.support.program import Call
+
 
 ACCOUNTS = 24
 SECRET = "a-secret-of-the-application"
@@ -62,13 +63,7 @@ def door(
         assert found.leaks() == []
 
 
-@pytest.fixture
-def here(capsys: pytest.CaptureFixture[str]) -> Here:
-    """Run a command in this process."""
-    return lambda *arguments: call(capsys, *arguments)
-
-
-def log_in(here: Here) -> None:
+def log_in(here: Call) -> None:
     assert here("login", "--auth", "device-code").status == 0
 
 
@@ -106,7 +101,7 @@ def renewals(tenant: Tenant) -> int:
 
 
 @pytest.mark.parametrize("sign_in", [replace(QUICK, access_token_seconds=2.0)])
-def test_a_run_outlives_its_token(door: Door, here: Here) -> None:
+def test_a_run_outlives_its_token(door: Door, here: Call) -> None:
     """Tokens of two seconds, a run of three: renewed ahead, by one request at a time, and nobody is refused a thing."""
     log_in(here)
     ended = here("run", "cohort.csv", "--yes", "--json", *UNHURRIED)
@@ -117,7 +112,7 @@ def test_a_run_outlives_its_token(door: Door, here: Here) -> None:
     assert door.leaks(ended.out, ended.err) == []
 
 
-def test_a_challenge_in_mid_run_is_answered_and_the_run_goes_on(door: Door, here: Here) -> None:
+def test_a_challenge_in_mid_run_is_answered_and_the_run_goes_on(door: Door, here: Call) -> None:
     """As when a policy changes: the token is taken no more, the claims are asked for, and everybody is reset once."""
     log_in(here)
     ended = meanwhile(door, door.tenant.challenge, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
@@ -130,7 +125,7 @@ def test_a_challenge_in_mid_run_is_answered_and_the_run_goes_on(door: Door, here
     assert sum(line.get("status") == 401 for line in audited) == refused
 
 
-def test_a_sign_in_that_is_gone_halts_the_run_until_somebody_signs_in(door: Door, here: Here) -> None:
+def test_a_sign_in_that_is_gone_halts_the_run_until_somebody_signs_in(door: Door, here: Call) -> None:
     """Exit 4 with what to do, and every row accounted for; after `login` the rest is reset, nobody twice."""
     log_in(here)
     halted = meanwhile(door, door.tenant.end_sign_in, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
@@ -152,7 +147,7 @@ def test_a_sign_in_that_is_gone_halts_the_run_until_somebody_signs_in(door: Door
     assert door.leaks(status, again.err, resumed.out, resumed.err) == []
 
 
-def test_a_role_that_is_gone_halts_the_run_until_it_is_active_again(door: Door, here: Here) -> None:
+def test_a_role_that_is_gone_halts_the_run_until_it_is_active_again(door: Door, here: Call) -> None:
     """Exit 4, nobody `forbidden`, and the end says to activate it and how to go on."""
     log_in(here)
     halted = meanwhile(door, door.tenant.end_role, "run", "cohort.csv", "--yes", *UNHURRIED, "--directory-lag", "1s")
@@ -180,7 +175,7 @@ FROM_AD = User(
 )
 @pytest.mark.parametrize("users", [[*populate(upns(ACCOUNTS), plain=True), FROM_AD]])
 @pytest.mark.parametrize("way", ["secret", "certificate"])
-def test_an_application_runs_at_night(door: Door, here: Here, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_application_runs_at_night(door: Door, here: Call, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No person, no terminal: by password-profile, without those of AD; no secret of the application's is written."""
     if way == "secret":
         monkeypatch.setenv("BATCHRESET_CLIENT_SECRET", SECRET)
@@ -204,7 +199,7 @@ def test_an_application_runs_at_night(door: Door, here: Here, way: str, monkeypa
 
 
 @pytest.mark.usefixtures("door")
-def test_a_failure_leaks_nothing(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaks_nothing(here: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither what is told of a refused client secret, nor of a sign-in service that is away, holds a secret."""
     monkeypatch.setenv("BATCHRESET_CLIENT_SECRET", "not-" + SECRET)
     refused = here("run", "cohort.csv", "--yes", "--auth", "secret")

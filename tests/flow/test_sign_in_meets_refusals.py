@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import signal
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from batchreset.secret import Secret
 from batchreset.settings import Auth
 from tests.support.clock import run_virtual
 from tests.support.desk import STEADY, Desk, Run, app_token, at_desk, happened, user, users
+from tests.support.program import posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from batchreset.engine.progress import Snapshot
 
 SLOW = replace(STEADY, latency=Spread(2.0))
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
 
 
 def one_forbidden(before: int = 6, after: int = 6) -> list[User]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,23 @@ from batchreset.rehearsal.tenant import Tenant, What
 from tests.support.certificates import PrivateAuthority
 from tests.support.clock import VirtualLoop
 from tests.support.door import at_the_door
-from tests.support.program import Ended, at_home, call, on_terminal, run, sign_in, started, tenant_beside, wait_until
+from tests.support.program import (
+    Ended,
+    at_home,
+    on_terminal,
+    posix_only,
+    run,
+    signed_in,
+    started,
+    wait_until,
+)
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    Call = Callable[..., Ended]
-
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has neither these signals nor pseudo-terminals")
+    from tests.support.program import Call
 
 
 @pytest.fixture(autouse=True)
@@ -37,22 +43,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run a command in this process."""
-    return lambda *arguments: call(capsys, *arguments)
-
-
-@pytest.fixture
 def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenant]:
     """Be signed in to a tenant of nine plain accounts, whose resets take effect at once."""
     with signed_in(monkeypatch, Tenant(populate(upns(9), plain=True), UNHINDERED)) as tenant:
-        yield tenant
-
-
-@contextmanager
-def signed_in(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[Tenant]:
-    with tenant_beside(tenant) as url:
-        sign_in(monkeypatch, tenant, url)
         yield tenant
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from batchreset.rehearsal.tenant import Tenant
+
+#: What runs a command by its arguments.
+Call: TypeAlias = "Callable[..., Ended]"
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has neither these signals nor pseudo-terminals")
 
 _ROOT = Path(__file__).parents[2]
 _COMMAND = [sys.executable, "-m", "batchreset"]
@@ -85,6 +90,14 @@ def tenant_beside(tenant: Tenant) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(_PATIENCE)
+
+
+@contextmanager
+def signed_in(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[Tenant]:
+    """Serve `tenant`, and have the environment of somebody who is signed in to it."""
+    with tenant_beside(tenant) as url:
+        sign_in(monkeypatch, tenant, url)
+        yield tenant
 
 
 def call(capture: pytest.CaptureFixture[str], *arguments: str) -> Ended:
