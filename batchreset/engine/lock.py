@@ -55,6 +55,13 @@ def _named(holder: Path) -> str:
         return _SOMEBODY
 
 
+def of_tenant(line: RunRecord, kind: str, ending: str) -> Path:
+    """Return the file that this user's state folder keeps of a run's tenant, for one `kind` of state."""
+    # By its hash, since what others wrote is no file name.
+    name = sha256(f"{line.graph_url.lower()} {line.operator.tenant_id.lower()}".encode()).hexdigest()[:32]
+    return user_state_path("batchreset", appauthor=False) / kind / f"{name}{ending}"
+
+
 def tenant_held(line: RunRecord, folder: Path) -> AbstractContextManager[None]:
     """Hold the tenant of the run in `folder`, so that this user's runs here reset there one after the other.
 
@@ -63,10 +70,8 @@ def tenant_held(line: RunRecord, folder: Path) -> AbstractContextManager[None]:
     if line.rehearsal:
         return nullcontext()
     operator = line.operator
-    # By its hash, since what others wrote is no file name.
-    name = sha256(f"{line.graph_url.lower()} {operator.tenant_id.lower()}".encode()).hexdigest()[:32]
     return held(
-        user_state_path("batchreset", appauthor=False) / "locks" / f"{name}.lock",
+        of_tenant(line, "locks", ".lock"),
         lambda who: (
             f"{operator.tenant_text}: {who} is at work in this tenant, where one run goes at a time; "
             f'wait for it or stop it, then go on with: batchreset resume "{folder}"'

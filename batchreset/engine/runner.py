@@ -22,6 +22,7 @@ from batchreset.engine.feed import Feed
 from batchreset.engine.ledger import Ledger, entry
 from batchreset.engine.leftovers import take_up
 from batchreset.engine.lock import tenant_held
+from batchreset.engine.memory import recall, remember
 from batchreset.engine.outage import Outage
 from batchreset.engine.pool import Passwords, Pool, Sending
 from batchreset.engine.progress import Teller
@@ -151,7 +152,8 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             connections=2 * settings.workers,
             on_renewal=lambda exchange: _note_renewal(ledger, exchange),
         ) as graph:
-            routes = Routes(resets=Turnstile(Pacer(settings.rate)))
+            pacer = Pacer(settings.rate, recall(line))
+            routes = Routes(resets=Turnstile(pacer))
             patience = Patience(
                 deadline=seconds(settings.deadline, "--deadline"),
                 lag=seconds(settings.directory_lag, "--directory-lag"),
@@ -182,6 +184,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             if not ledger.is_anything_open:
                 control.cut_short_by = None  # all there was fitted in
             teller.tell()
+        remember(line, pacer.learned)
         ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None))
 
 

@@ -124,10 +124,11 @@ def test_writes_repeated_for_their_token_keep_to_the_rate(tmp_path: Path) -> Non
 
     async def act(desk: Desk) -> Run:
         desk.tokens = Renewable(desk.tenant, takes=20.0)
+        left = [desk.tenant.tokens.revoke]
 
         def after_three(_: Snapshot) -> None:
-            if desk.tenant.requests[Route.RESET, 202] == 3:
-                desk.tenant.tokens.revoke()
+            if left and desk.tenant.requests[Route.RESET, 202] == 3:
+                left.pop()()
 
         return await desk.carry_out(await desk.plan(), after_three)
 
