@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from batchreset.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -28,6 +29,7 @@ _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Segoe UI", "Helvetica Neue", "Roboto", "Noto Sans", "Arial", "DejaVu Sans"],
 }
+_HUE = re.compile("#[0-9a-f]{6}")
 _BINS = 160
 #: Hours in which nothing happened (between two starts, say) are cut out of the time axis.
 _LONGEST_IDLE = 600.0
@@ -110,8 +112,25 @@ def timeline_of(by_second: Mapping[str, Mapping[str, int]]) -> Timeline | None:
     return Timeline(events, max(at, 1.0), pauses)
 
 
+def pictures(draw: Callable[[Look], str]) -> Iterator[tuple[str, str]]:
+    """Draw a picture for every look; yield each one's media condition and the SVG as a data URI.
+
+    It is drawn once for each size, in the colours of a light page: in a dark one it is the same in other colours.
+    """
+    drawn = {look.width: (look, draw(look)) for look in LOOKS if look.colours is _LIGHT}
+    for look in LOOKS:
+        light, svg = drawn[look.width]
+        others = dict(zip(_hues(light), _hues(look), strict=True))
+        picture = _HUE.sub(lambda hue: others.get(hue[0], hue[0]), svg)  # noqa: B023  called at once
+        yield look.media, f"data:image/svg+xml;base64,{b64encode(picture.encode()).decode()}"
+
+
+def _hues(look: Look) -> list[str]:
+    return [look.ink, look.line, *(look.colours[name] for name in _LIGHT)]
+
+
 def draw_timeline(timeline: Timeline, look: Look) -> str:
-    """Draw how many were accepted, succeeded and failed over time, and the throttled answers below; an SVG data URI."""
+    """Draw how many were accepted, succeeded and failed over time, and the throttled answers below, as SVG."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(look.width, look.height), layout="constrained")
         rows = 2 if timeline.total("throttled") else 1
@@ -151,11 +170,11 @@ def draw_timeline(timeline: Timeline, look: Look) -> str:
             _dress(each, look)
         if axes[0].lines:
             axes[0].legend(loc="lower right", frameon=False, labelcolor=look.ink, fontsize=9)
-        return _data_uri(figure)
+        return _svg(figure)
 
 
 def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
-    """Draw the outcomes as parts of one bar, none of them too thin to be seen; an SVG data URI."""
+    """Draw the outcomes as parts of one bar, none of them too thin to be seen, as SVG."""
     total = sum(counts.values())
     shares = {name: max(rows / total, 0.008) for name, rows in counts.items() if rows}
     with mpl.rc_context(_STYLE):
@@ -168,7 +187,7 @@ def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
         axes.set_xlim(0, left - 0.002)
         axes.set_ylim(-0.4, 0.4)
         axes.set_axis_off()
-        return _data_uri(figure)
+        return _svg(figure)
 
 
 def describe(seconds: float) -> str:
@@ -205,7 +224,7 @@ def _dress(axes: Axes, look: Look) -> None:
     axes.margins(x=0)
 
 
-def _data_uri(figure: Figure) -> str:
+def _svg(figure: Figure) -> str:
     picture = BytesIO()
     figure.savefig(picture, format="svg", transparent=True, metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{b64encode(picture.getvalue()).decode()}"
+    return picture.getvalue().decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,7 @@ import jinja2
 
 from batchreset.model import Outcome, Reason, RunState
 from batchreset.report.advice import AFTERWARDS, Advice, advice_on
-from batchreset.report.charts import LOOKS, describe, draw_outcomes, draw_timeline, timeline_of
+from batchreset.report.charts import describe, draw_outcomes, draw_timeline, pictures, timeline_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -143,9 +144,9 @@ def render(
         groups=groups_of(tally, quiet),
         afterwards=AFTERWARDS,
         attention=attention,
-        outcomes_picture=[(look.media, draw_outcomes(summary.counts, look)) for look in LOOKS] if summary.rows else [],
+        outcomes_picture=list(pictures(partial(draw_outcomes, summary.counts))) if summary.rows else [],
         timeline=timeline,
-        timeline_picture=[(look.media, draw_timeline(timeline, look)) for look in LOOKS] if timeline else [],
+        timeline_picture=list(pictures(partial(draw_timeline, timeline))) if timeline else [],
         style=style,
         style_hash=b64encode(sha256(style.encode()).digest()).decode(),
     )
