@@ -40,11 +40,6 @@ QUICK = SignIn(poll_seconds=0, approved_after_polls=1)
 CONFIDENTIAL = SignIn(applications=(Application(secrets=(SECRET,)),))
 
 
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture(autouse=True)
 def _surroundings(private: PrivateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep MSAL off a proxy of this machine, and from the authorities it trusts: the variable beats `verify`."""

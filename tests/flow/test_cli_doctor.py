@@ -19,7 +19,6 @@ from batchreset.rehearsal.population import OPERATOR
 from batchreset.rehearsal.signin import CLIENT_ID, Application, SignIn
 from batchreset.rehearsal.tenant import Tenant
 from batchreset.settings import Settings
-from tests.support.certificates import PrivateAuthority
 from tests.support.door import Door, at_the_door
 from tests.support.program import Ended, at_home, call
 from tests.support.scripted import answering, as_json
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from tests.support.certificates import PrivateAuthority
+
 SECRET = "a-secret-of-the-application"
 NEEDED = ("User.Read.All", "RoleManagement.Read.Directory", "UserAuthenticationMethod.ReadWrite.All")
 #: Nobody listens there.
@@ -39,11 +40,6 @@ EVERYTHING = (
     *("proxy to Graph", "reaching Graph", "app registration", "sign-in", "permissions", "consent", "route"),
     *("look-up", "directory roles", "run folder", "key", "token cache"),
 )
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from batchreset.rehearsal.population import OPERATOR, TENANT_ID, TENANT_NAME
 from batchreset.rehearsal.problems import Problem
 from batchreset.rehearsal.signin import CLIENT_ID, Application, GrantType, Refusal, SignIn
 from batchreset.rehearsal.tenant import Tenant
-from tests.support.certificates import PrivateAuthority
 from tests.support.door import Door, at_the_door
 from tests.support.program import Ended, call, run, started, wait_until
 
@@ -27,15 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.certificates import PrivateAuthority
+
 #: Polled as soon as may be, and approved at once.
 QUICK = SignIn(poll_seconds=0, approved_after_polls=1)
 SECRET = "a-secret-of-the-application"
 ON_WINDOWS = sys.platform == "win32"
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

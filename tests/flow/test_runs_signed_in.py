@@ -31,11 +31,6 @@ QUICK = SignIn(poll_seconds=0, approved_after_polls=1)
 UNHURRIED = ("--rate", "8", "--workers", "8")
 
 
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
 def sign_in() -> SignIn:
     return QUICK

@@ -23,40 +23,20 @@ from batchreset.graph.session import GraphSession
 from batchreset.policy.verdict import NoToken
 from batchreset.rehearsal.population import OPERATOR, TENANT_ID
 from batchreset.rehearsal.problems import Problem
-from batchreset.rehearsal.signin import CLIENT_ID, GrantType, SignIn
+from batchreset.rehearsal.signin import CLIENT_ID, GrantType
 from batchreset.settings import Auth
-from tests.support.authority import QUICK, Browser, Place, at_own_machine, tenant_with_sign_in
-from tests.support.certificates import PrivateAuthority
-from tests.support.clock import run_virtual
+from tests.support.authority import QUICK, Browser, Place, at_own_machine, visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from batchreset.auth.token import TokenSource
+    from tests.support.certificates import PrivateAuthority
 
 ME = OPERATOR.user_principal_name
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, private: PrivateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     at_own_machine(tmp_path, private, monkeypatch)
-
-
-def visit(
-    private: PrivateAuthority, story: Callable[[Place], Coroutine[None, None, None]], behaviour: SignIn = QUICK
-) -> None:
-    """Tell a story in virtual time at a tenant that is served meanwhile."""
-
-    async def stay() -> None:
-        async with tenant_with_sign_in(private, behaviour) as place:
-            await story(place)
-
-    run_virtual(stay())
 
 
 async def log_in(place: Place, method: Auth = Auth.DEVICE_CODE, **more: str) -> None:

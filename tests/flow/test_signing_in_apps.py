@@ -20,13 +20,12 @@ from batchreset.rehearsal.server import listening
 from batchreset.rehearsal.signin import Application, GrantType, SignIn
 from batchreset.rehearsal.tokens import Grant
 from batchreset.settings import Auth
-from tests.support.authority import UPN, Place, at_own_machine, tenant_with_sign_in
+from tests.support.authority import UPN, Place, at_own_machine, visit
 from tests.support.certificates import PrivateAuthority, application_certificate
-from tests.support.clock import run_virtual
 from tests.support.visitor import GOOD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from batchreset.auth.token import TokenSource
@@ -35,27 +34,10 @@ SECRET = "a-secret-of-the-application"
 BY_SECRET = SignIn(applications=(Application(secrets=(SECRET,)),))
 
 
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, private: PrivateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     at_own_machine(tmp_path, private, monkeypatch)
     monkeypatch.setenv("BATCHRESET_CLIENT_SECRET", SECRET)
-
-
-def visit(
-    private: PrivateAuthority, story: Callable[[Place], Coroutine[None, None, None]], behaviour: SignIn = BY_SECRET
-) -> None:
-    """Tell a story in virtual time at a tenant that is served meanwhile."""
-
-    async def stay() -> None:
-        async with tenant_with_sign_in(private, behaviour) as place:
-            await story(place)
-
-    run_virtual(stay())
 
 
 async def reset_by_profile(place: Place, tokens: TokenSource) -> int | None:
@@ -84,7 +66,7 @@ def test_eight_workers_make_one_token_request(private: PrivateAuthority) -> None
         assert not path().exists()
         assert place.tenant.password_of(UPN) == GOOD
 
-    visit(private, story)
+    visit(private, story, BY_SECRET)
 
 
 def test_a_rejected_or_ageing_token_is_replaced(private: PrivateAuthority) -> None:
@@ -103,7 +85,7 @@ def test_a_rejected_or_ageing_token_is_replaced(private: PrivateAuthority) -> No
         assert await reset_by_profile(place, tokens) == 204
         assert token_requests(place) == 4
 
-    visit(private, story)
+    visit(private, story, BY_SECRET)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +183,7 @@ def test_a_managed_identity_signs_in(private: PrivateAuthority, monkeypatch: pyt
             with pytest.raises(SignInError, match=r"No identity of this id"):
                 await sign_in(place.settings(auth=Auth.MANAGED_IDENTITY, client_id="unknown")).token()
 
-    visit(private, story)
+    visit(private, story, BY_SECRET)
 
 
 def test_a_machine_without_identity_says_so(private: PrivateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,5 +195,5 @@ def test_a_machine_without_identity_says_so(private: PrivateAuthority, monkeypat
         with pytest.raises(SignInUnreachableError, match="managed identity endpoint could not be reached"):
             await sign_in(place.settings(auth=Auth.MANAGED_IDENTITY)).token()
 
-    visit(private, story)
+    visit(private, story, BY_SECRET)
     assert login.accounts() == []

@@ -17,11 +17,12 @@ from batchreset.errors import SignInError, SignInUnreachableError
 from batchreset.rehearsal.server import listening
 from batchreset.settings import Auth, Settings
 from tests.support.authority import at_own_machine
-from tests.support.certificates import PrivateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from tests.support.certificates import PrivateAuthority
 
     Answer = Callable[[web.BaseRequest], web.Response]
 
@@ -29,11 +30,6 @@ SECRET = "a-secret-of-the-application"
 TOKEN = {"access_token": "a.b.c", "expires_in": 3600, "token_type": "Bearer"}
 CODE = {"user_code": "X", "device_code": "D", "interval": 0, "expires_in": 60, "message": "enter X"}
 ODD = "The sign-in service localhost answers what no sign-in service does: check --authority and the proxy."
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(autouse=True)

@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 SECRET = "a-secret-of-the-application"
 
 
-@pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> PrivateAuthority:
-    return PrivateAuthority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, private: PrivateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     at_own_machine(tmp_path, private, monkeypatch)

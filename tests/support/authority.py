@@ -20,9 +20,10 @@ from batchreset.rehearsal.server import serve
 from batchreset.rehearsal.signin import CLIENT_ID, SignIn
 from batchreset.rehearsal.tenant import Tenant
 from batchreset.settings import Settings
+from tests.support.clock import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     import pytest
@@ -73,6 +74,18 @@ async def tenant_with_sign_in(
     tls = private.server_context(host)
     async with serve(tenant, tls=tls) as graph, serve_authority(tenant, tls, host=host) as authority:
         yield Place(tenant, authority, graph.replace("localhost", host))
+
+
+def visit(
+    private: PrivateAuthority, story: Callable[[Place], Coroutine[None, None, None]], behaviour: SignIn = QUICK
+) -> None:
+    """Tell a story in virtual time at a tenant that is served meanwhile."""
+
+    async def stay() -> None:
+        async with tenant_with_sign_in(private, behaviour) as place:
+            await story(place)
+
+    run_virtual(stay())
 
 
 class Browser:
