@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchreset.clock import utc_now
 from batchreset.engine.ledger import entry
@@ -19,11 +19,10 @@ from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
 from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, SignedOut, judge
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
-from batchreset.vault.making import generate
 
 if TYPE_CHECKING:
     import itertools
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from batchreset.engine.control import Control
     from batchreset.engine.feed import Feed
@@ -47,6 +46,7 @@ class Passwords:
     """Where a run's passwords come from. `key` is None where no key at hand opens what was sealed earlier."""
 
     source: PasswordSource
+    made: Iterator[Secret]
     sealer: Sealer
     key: RunKey | None
     numbers: itertools.count[int]
@@ -93,33 +93,23 @@ class Pool:
         self._ledger = ledger
         self._outage = outage
         self._control = control
-        self._idle: set[asyncio.Task[Any]] = set()
+        #: The workers that have a request under way, and must not be sent home meanwhile.
+        self._under_way: set[int] = set()
 
     async def run(self, workers: int) -> None:
         """Work with so many workers until all are done; those that only wait are sent home when sending stops."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._work(number)) for number in range(workers)]
-            self._idle.update(tasks)
-            stop = group.create_task(self._send_home())
+            stop = group.create_task(self._send_home(tasks))
             await asyncio.wait(tasks)
             stop.cancel()
 
-    async def _send_home(self) -> None:
+    async def _send_home(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Cancel the workers that have no request under way; the others notice by themselves."""
         await self._control.sending_stopped.wait()
-        for task in self._idle:
-            task.cancel()
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Keep this worker from being sent home: a request of its own is under way."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  for the type checker: coroutines run in tasks
-        self._idle.discard(task)
-        try:
-            yield
-        finally:
-            self._idle.add(task)
+        for number, task in enumerate(tasks):
+            if number not in self._under_way:
+                task.cancel()
 
     async def _work(self, number: int) -> None:
         while (work := self._feed.take()) is not None:
@@ -174,12 +164,14 @@ class Pool:
             raise
         request = ResetRequest(row.work.object_id, send, row.password, self._sending.form)
         departure = self._sending.standing.departure(row.refused_at)
+        self._under_way.add(number)
         try:
-            with self._under_way():
-                exchange, made = await send_reset(self._sending.graph, request)
+            exchange, made = await send_reset(self._sending.graph, request)
         except asyncio.CancelledError:
             self._move(row, State.DOUBTFUL, answered(send, Answered("ambiguous")))
             raise
+        finally:
+            self._under_way.discard(number)
         verdict = judge(exchange.result, utc_now())
         if isinstance(verdict, Accepted) and row.password is None and made is None:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
@@ -261,7 +253,7 @@ class Pool:
         row.candidate_id = next(passwords.numbers)
         sealed = None
         if passwords.source is not PasswordSource.SYSTEM:
-            row.password = generate()
+            row.password = next(passwords.made)
             sealed = passwords.sealer.seal(row.password)
         return [candidate_made(row.candidate_id, row.work.id, sealed, Fate.POSSIBLE)]
 

@@ -40,6 +40,7 @@ from batchreset.settings import seconds
 from batchreset.status import database, record, rows
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
+from batchreset.vault.making import passwords
 from batchreset.vault.sealing import Sealer
 from batchreset.version import __version__
 
@@ -169,6 +170,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
                 turnstile=routes.resets,
                 passwords=Passwords(
                     source=settings.password_source,
+                    made=passwords(),
                     sealer=Sealer(line.recipient),
                     key=means.key,
                     numbers=itertools.count(rows.next_candidate_id(engine)),

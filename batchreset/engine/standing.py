@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchreset.errors import DirectoryError, SignInError
 from batchreset.model import Reason
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from batchreset.policy.verdict import Result, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(NamedTuple):
     """When a write left, whether another one of this start had been accepted by then, and its row's first refusal."""
 
     at: float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import uuid
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +20,7 @@ from batchreset.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import SimpleNamespace, TracebackType
+    from types import TracebackType
 
     from batchreset.auth.token import TokenSource
     from batchreset.secret import Secret
@@ -29,8 +28,15 @@ if TYPE_CHECKING:
 #: Bytes of a body that are read; what is longer counts as unreadable.
 MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 8 * MAX_BODY
-_CONNECT_SECONDS, _SILENCE_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 120.0
-_CHUNK = 64 * 1024
+#: To reach the host, to have a connection at all where others hold them, and for the whole request.
+_REACH_SECONDS, _CONNECT_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 100.0
+#: What aiohttp raises while there is no connection yet, so that nothing of a request can have left.
+_NEVER_LEFT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +69,10 @@ class Exchange:
         return self.result if isinstance(self.result, Answer) else self.refused
 
 
-@dataclass(slots=True)
-class _Departure:
-    """Whether a request has begun to leave: the one thing that tells "not sent" from "lost"."""
-
-    has_begun: bool = False
-
-
 def new_request_id() -> str:
     """Make a name for a request: a GUID, as Graph wants it. It is no secret, so the system's randomness is spared."""
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class GraphSession:
@@ -100,16 +100,11 @@ class GraphSession:
 
     async def __aenter__(self) -> Self:
         secure = trusted() if self._base.scheme == "https" else True
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_note_departure)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
-            timeout=aiohttp.ClientTimeout(
-                total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
-            ),
+            timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, connect=_CONNECT_SECONDS, sock_connect=_REACH_SECONDS),
             headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[tracing],
         )
         return self
 
@@ -194,7 +189,6 @@ class GraphSession:
             return Exchange(method, shown, name, NoToken(str(error).rstrip(".")), 0.0, refused)
 
     async def _exchange(self, method: str, url: str, body: Any, headers: Mapping[str, str], max_body: int) -> Result:
-        departure = _Departure()
         try:
             async with self._http.request(
                 method,
@@ -203,16 +197,12 @@ class GraphSession:
                 headers=headers,
                 proxy=self._proxy,
                 allow_redirects=False,
-                trace_request_ctx=departure,
             ) as response:
                 return await _read(response, max_body)
+        except _NEVER_LEFT as error:
+            return NotSent(_why(error))
         except (aiohttp.ClientError, OSError) as error:
-            return Lost(_why(error)) if departure.has_begun else NotSent(_why(error))
-
-
-async def _note_departure(_http: aiohttp.ClientSession, context: SimpleNamespace, _headers: Any) -> None:
-    """Note that a request's first bytes are about to be written."""
-    context.trace_request_ctx.has_begun = True
+            return Lost(_why(error))
 
 
 def _origin(url: URL) -> tuple[str | None, ...]:
@@ -224,7 +214,7 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
     """Read the body to its limit. The status line is known by now, so whatever happens here is still an answer."""
     received = bytearray()
     try:
-        async for chunk in response.content.iter_chunked(_CHUNK):
+        while chunk := await response.content.readany():
             received += chunk
             if len(received) > max_body:
                 response.close()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import string
 
 from batchreset.rehearsal.writes import is_acceptable
-from batchreset.vault.making import ALPHABET, CLASSES, LENGTH, generate
+from batchreset.vault.making import ALPHABET, CLASSES, LENGTH, passwords
 
 
 def test_the_alphabet_has_no_look_alikes() -> None:
@@ -21,11 +21,11 @@ def test_the_classes_are_those_of_entra() -> None:
 
 def test_a_password_is_long_enough_and_acceptable() -> None:
     """At least sixteen characters, and the simulated tenant's own check takes it."""
-    text = generate().reveal()
+    text = next(passwords()).reveal()
     assert len(text) == LENGTH >= 16
     assert is_acceptable(text)
 
 
 def test_a_password_does_not_show() -> None:
     """It exists as a secret from its first moment on."""
-    assert repr(generate()) == "***"
+    assert repr(next(passwords())) == "***"
