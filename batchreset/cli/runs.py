@@ -64,7 +64,8 @@ def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags
 def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """Show what run would do; changes nothing in the tenant.
 
-    Takes the same options as run. Makes the run folder, so that resume can carry the plan out.
+    Takes the same options as run. Makes the run folder, so that resume can carry the plan out. Says how long sending
+    will take, by what earlier runs learned in this tenant, else by Graph's documented quota.
 
     Examples:
       batchreset plan cohort.csv

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchreset.model import Method, Outcome, RunState, State
+from batchreset.report.wording import quota_text, time_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,7 @@ def plan_values(plan: Plan) -> dict[str, object]:
         "method_because": plan.because,
         "password_source": line.settings["password_source"],
         "predicted_seconds": round(plan.duration.seconds, 1),
+        "predicted_because": plan.duration.because,
         "warnings": list(plan.warnings),
         "unchecked": list(line.unchecked),
         "first_request": plan.first_request,
@@ -92,6 +94,8 @@ def end_text(folder: Path, summary: Summary) -> str:
     lines += [f"Report:    {folder / 'report.html'}", f"Rows:      {folder / 'reconciliation.csv'}"]
     if counts[Outcome.SUCCEEDED] or counts[Outcome.UNRESOLVED]:
         lines.append(f"Passwords: batchreset passwords {quoted(folder)} -o passwords.csv")
+    learned = (("Quota:", quota_text(summary)), ("Time:", time_text(summary)))
+    lines += [f"{name:<10} {text}" for name, text in learned if text]
     lines.append(f"Manifest:  sha256 {summary.manifest_sha256}")
     return "\n".join(lines)
 
@@ -107,12 +111,16 @@ def snapshot_text(snapshot: Snapshot) -> str:
     ]
     if snapshot.left:
         parts.append(f"{snapshot.rate:.1f}/s")
+    if snapshot.quota is not None:
+        parts.append(f"quota {snapshot.quota:.1f}/s")
     if snapshot.throttled:
-        parts.append(f"throttled {snapshot.throttled:,}")
+        parts.append(f"refused {snapshot.throttled:,}")
     if snapshot.left and snapshot.eta is not None:
         parts.append(f"about {duration(snapshot.eta)} left")
     if snapshot.note:
         parts.append(snapshot.note)
+    if snapshot.quota is not None and snapshot.left:
+        parts.append(f"waiting for quota {snapshot.spent.quota / snapshot.seconds:.0%} of the time")
     return ", ".join(parts)
 
 

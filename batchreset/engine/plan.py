@@ -15,6 +15,7 @@ from batchreset.engine import events
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
+from batchreset.engine.memory import known_of
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
 from batchreset.graph.directory import Directory, LookUpRefusedError
@@ -24,6 +25,7 @@ from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import Fate, Operator, PasswordSource, Reason, State
 from batchreset.policy.expiry import ends_too_early
 from batchreset.policy.pace import Pacer
+from batchreset.policy.prediction import Prediction, predicted
 from batchreset.policy.routing import NoRoute, Route, route
 from batchreset.secret import Secret
 from batchreset.settings import IfEmpty
@@ -41,18 +43,6 @@ if TYPE_CHECKING:
     from batchreset.auth.token import TokenSource
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
-
-#: Graph's documented write quota per app and tenant: 3,000 in 150 seconds.
-_BUCKET, _REFILL = 3000, 20.0
-_CALL_SECONDS = 0.35
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """How long sending will take, in seconds, and by what."""
-
-    seconds: float
-    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +168,9 @@ def show(folder: Path, engine: Engine, settings: Settings, key: RunKey | None = 
         counts=counts,
         excluded=rows.excluded_by_reason(engine),
         first_request=_request_text(line, settings, first[0].object_id) if first else None,
-        duration=predicted(ready, settings),
+        duration=predicted(ready, settings, known_of(line)),
         key=key,
     )
-
-
-def predicted(resets: int, settings: Settings) -> Prediction:
-    """Predict how long sending takes: by the slowest of workers, quota and --rate."""
-    bounds = [
-        Prediction(resets * _CALL_SECONDS / settings.workers, f"with --workers {settings.workers}"),
-        Prediction((resets - _BUCKET) / _REFILL, "by Graph's documented quota of 20 writes a second"),
-    ]
-    if settings.rate:
-        bounds.append(Prediction(resets / settings.rate, f"by --rate {settings.rate:g}"))
-    return max(bounds, key=lambda bound: bound.seconds)
 
 
 async def who_is_signed_in(directory: Directory) -> Operator:

@@ -175,7 +175,7 @@ class Pool:
         verdict = judge(exchange.result, utc_now())
         if isinstance(verdict, Accepted) and row.password is None and made is None:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
-        self._sending.turnstile.tell(verdict, stamp)
+        self._sending.turnstile.tell(verdict, stamp, exchange.result)
         self._ledger.count_if_throttled(verdict)
         # Whoever waits here meets no service that could be away.
         self._outage.busy.discard(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.model import State
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from batchreset.engine.control import Control
     from batchreset.engine.ledger import Ledger
+    from batchreset.graph.turnstile import Turnstile
 
 _TICK = 0.5
 #: Seconds over which the rate shown is measured.
@@ -20,13 +21,36 @@ _RATE_OVER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Where the seconds of a start went: each moment is one of three.
+
+    `quota`: a write waited for leave to send, be it for what the service allows, the pace that keeps within it, or
+    --rate. `operations`: all was sent, and operations were followed. `answers`: the rest, in which writes were under
+    way, or a service that was away was waited for.
+    """
+
+    quota: float
+    answers: float
+    operations: float
+
+    def recorded(self) -> dict[str, float]:
+        """Return it as the audit trail has it."""
+        return {name: round(seconds, 3) for name, seconds in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a run stands. `rate` is rows sent a second of late."""
+    """Where a run stands. `rate` is rows sent a second of late, `quota` the writes a second that were measured.
+
+    `throttled` counts answers that said wait, on any route.
+    """
 
     counts: Mapping[State, int]
     seconds: float
     rate: float
     throttled: int
+    quota: float | None
+    spent: Spent
     note: str | None = None
 
     @property
@@ -56,15 +80,23 @@ class Snapshot:
 
 
 class Teller:
-    """Tells `progress` how a run stands. Where that fails the run goes on untold, and the audit trail says so."""
+    """Tells `progress` how a run stands, and the audit trail what was learned of the quota.
 
-    def __init__(self, ledger: Ledger, control: Control, progress: Callable[[Snapshot], None]) -> None:
-        """Read the figures from those who know them."""
+    Where `progress` fails the run goes on untold, and the audit trail says so.
+    """
+
+    def __init__(
+        self, ledger: Ledger, control: Control, turnstile: Turnstile, progress: Callable[[Snapshot], None]
+    ) -> None:
+        """Read the figures from those who know them; `turnstile` is that of the resets."""
         self._ledger = ledger
         self._control = control
+        self._turnstile = turnstile
         self._progress: Callable[[Snapshot], None] | None = progress
         self._clock = asyncio.get_running_loop().time
         self._start = self._clock()
+        self._all_sent_at: float | None = None
+        self._quota: float | None = None
         self._seen: list[tuple[float, int]] = []
 
     async def run(self) -> None:
@@ -73,8 +105,23 @@ class Teller:
             self.tell()
             await asyncio.sleep(_TICK)
 
+    def all_sent(self) -> None:
+        """Note that nothing more will be sent."""
+        self._all_sent_at = self._clock()
+
+    def spent(self) -> Spent:
+        """Say where the time went until now."""
+        now = self._clock()
+        all_sent_at = now if self._all_sent_at is None else self._all_sent_at
+        quota = self._turnstile.waited(now)
+        return Spent(quota, max(all_sent_at - self._start - quota, 0.0), now - all_sent_at)
+
     def tell(self) -> None:
         """Tell how it stands now."""
+        quota = self._turnstile.pacer.quota
+        if quota is not None and quota != self._quota:
+            self._quota = quota
+            self._ledger.decide("quota learned", rate=round(quota, 3))
         if self._progress is None:
             return
         try:
@@ -92,5 +139,7 @@ class Teller:
             seconds=now - self._start,
             rate=max((before - left) / (now - since), 0.0) if now > since else 0.0,
             throttled=self._ledger.throttled,
+            quota=self._quota,
+            spent=self.spent(),
             note=self._control.halted_because or ("stopping" if self._control.is_interrupted else None),
         )

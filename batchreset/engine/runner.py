@@ -180,14 +180,15 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             )
             outage = Outage(_prober(graph, ledger), control)
             pool = Pool(Feed(engine, first, control, settings.limit), sending, tracker, ledger, outage, control)
-            teller = Teller(ledger, control, means.progress)
+            teller = Teller(ledger, control, routes.resets, means.progress)
             with _time_limit(settings.stop_after, control):
                 await _drive(pool.run(settings.workers), tracker, control, teller)
             if not ledger.is_anything_open:
                 control.cut_short_by = None  # all there was fitted in
             teller.tell()
         remember(line, pacer.learned)
-        ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None))
+        spent = teller.spent().recorded()
+        ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None, spent=spent))
 
 
 def _note_renewal(ledger: Ledger, exchange: Exchange) -> None:
@@ -218,6 +219,7 @@ async def _drive(sending: Coroutine[Any, Any, None], tracker: Tracker, control: 
         abandoned = group.create_task(control.abandoned.wait())
         telling = group.create_task(teller.run())
         await asyncio.wait({pool, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        teller.all_sent()
         tracker.close()
         await asyncio.wait({following, given_up}, return_when=asyncio.FIRST_COMPLETED)
         for task in (pool, following, given_up, abandoned, telling):

@@ -176,7 +176,7 @@ class Tracker:
         age = asyncio.get_running_loop().time() - followed.sent_at
         exchange = await look_at_operation(self._graph, url)
         look = judge_look(exchange.result, age, utc_now())
-        self._routes.polls.tell(look, stamp)
+        self._routes.polls.tell(look, stamp, exchange.result)
         self._ledger.count_if_throttled(look)
         followed.polls += 1
         self._learn(followed, look, age)
@@ -253,7 +253,7 @@ class Tracker:
         stamp = await self._routes.reads.permit()
         exchange = await ask_about(self._graph, followed.object_id)
         verdict = judge(exchange.result, utc_now())
-        self._routes.reads.tell(verdict, stamp)
+        self._routes.reads.tell(verdict, stamp, exchange.result)
         self._ledger.count_if_throttled(verdict)
         line = entry("read", exchange, followed.reset_id)
         changed = _changed_at(exchange.result)

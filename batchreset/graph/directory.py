@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from batchreset.auth.bearer import Bearer
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
+    from batchreset.policy.verdict import Result
 
 #: Microsoft's limits: values in one `in (...)`, requests in one $batch.
 IN_VALUES = 15
@@ -155,19 +156,19 @@ class Directory:
             exchange = await self._graph.send("POST", "/$batch", body=_batch(pending), max_body=MAX_BATCH_BODY)
             self._journal(exchange)
             verdict = judge(exchange.result, utc_now())
-            verdicts = [verdict]
+            told: list[tuple[Verdict, Result]] = [(verdict, exchange.result)]
             if isinstance(verdict, Accepted) and isinstance(exchange.result, Answer):
                 for number, answer in _children(exchange.result.body, pending):
                     child = judge(answer, utc_now())
-                    verdicts.append(child)
+                    told.append((child, answer))
                     if isinstance(child, Accepted):
                         del pending[number]
                         found.update(_by_key(_values(answer.body)))
-            throttled = [each for each in verdicts if isinstance(each, Throttled)]
-            longest = max(throttled, key=lambda each: each.retry_after or 0.0, default=verdict)
-            self._turnstile.tell(longest, stamp)
+            throttled = [(each, result) for each, result in told if isinstance(each, Throttled)]
+            longest, its_result = max(throttled, key=lambda each: each[0].retry_after or 0.0, default=told[0])
+            self._turnstile.tell(longest, stamp, its_result)
             tries += not throttled
-            return _next(verdicts, done=not pending, tries=tries, what="the accounts")
+            return _next([each for each, _ in told], done=not pending, tries=tries, what="the accounts")
 
         await until_decided(attempt)
         return {key: found[key] for key in keys if key in found}
@@ -183,7 +184,7 @@ class Directory:
             exchange = await self._graph.send("GET", path)
             self._journal(exchange)
             verdict = judge(exchange.result, utc_now())
-            self._turnstile.tell(verdict, stamp)
+            self._turnstile.tell(verdict, stamp, exchange.result)
             tries += not isinstance(verdict, Throttled)
             if isinstance(verdict, Accepted) and isinstance(exchange.result, Answer):
                 body = exchange.result.body if isinstance(exchange.result.body, dict) else None

@@ -10,8 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Kind(StrEnum):
@@ -30,6 +35,7 @@ class RetryAfter(StrEnum):
 
     EXACT = "exact"
     WHOLE_SECONDS = "whole-seconds"
+    DATE = "date"
     ABSENT = "absent"
 
 
@@ -38,7 +44,8 @@ class Limit:
     """A quota's terms: `rate` units a second in the long run, `depth` units at once.
 
     A window holds `depth` units and is `depth / rate` seconds long. `retry_after` is a `RetryAfter`, or a constant in
-    seconds. With `charge_refused`, refused calls use up quota like any other.
+    seconds. With `charge_refused`, refused calls use up quota like any other. With `tells_usage`, answers say how much
+    of it is in use, near its end.
     """
 
     rate: float
@@ -46,6 +53,7 @@ class Limit:
     kind: Kind = Kind.BUCKET
     charge_refused: bool = False
     retry_after: RetryAfter | float = RetryAfter.EXACT
+    tells_usage: bool = False
 
     def start(self) -> Quota:
         """Return a fresh quota on these terms."""
@@ -57,8 +65,8 @@ class Limit:
             case Kind.SLIDING_WINDOW:
                 return SlidingWindow(self)
 
-    def header(self, wait: float) -> str | None:
-        """Write the Retry-After of a refusal after which a call would pass in `wait` seconds."""
+    def header(self, wait: float, now: datetime) -> str | None:
+        """Write the Retry-After of a refusal, in UTC `now`, after which a call would pass in `wait` seconds."""
         match self.retry_after:
             case RetryAfter.ABSENT:
                 return None
@@ -66,20 +74,26 @@ class Limit:
                 return f"{math.ceil(wait * 1000) / 1000:g}"
             case RetryAfter.WHOLE_SECONDS:
                 return str(math.ceil(wait))
+            case RetryAfter.DATE:  # which has whole seconds only: a second more, so as not to be early
+                return format_datetime(now + timedelta(seconds=wait + 1), usegmt=True)
             case seconds:
                 return f"{seconds:g}"
 
 
 #: 3,000 writes per 150 seconds for one app in one tenant.
-DOCUMENTED_WRITES = Limit(rate=20, depth=3000)
+DOCUMENTED_WRITES = Limit(rate=20, depth=3000, tells_usage=True)
 #: 8,000 resource units per 10 seconds, for tenants of over 500 users.
-DOCUMENTED_UNITS = Limit(rate=800, depth=8000)
+DOCUMENTED_UNITS = Limit(rate=800, depth=8000, tells_usage=True)
 
 
 class Quota(Protocol):
     """A quota at work."""
 
     limit: Limit
+
+    @property
+    def usage(self) -> float:
+        """The share of what may be spent at once that was in use at the last call; above 1 where more was charged."""
 
     def take(self, now: float, cost: float = 1) -> float:
         """Spend `cost` units and return 0, or refuse and return the seconds until they would be there."""
@@ -93,6 +107,11 @@ class Bucket:
         self.limit = limit
         self._tokens = limit.depth
         self._at = 0.0
+
+    @property
+    def usage(self) -> float:
+        """How empty the bucket is."""
+        return 1 - self._tokens / self.limit.depth
 
     def take(self, now: float, cost: float = 1) -> float:
         """Spend tokens, or say how long until they are there."""
@@ -114,6 +133,11 @@ class FixedWindow:
         self._window = 0.0
         self._spent = 0.0
 
+    @property
+    def usage(self) -> float:
+        """How much of this window's allowance is spent."""
+        return self._spent / self.limit.depth
+
     def take(self, now: float, cost: float = 1) -> float:
         """Spend from this window, or say how long it lasts."""
         window = now // self._length
@@ -134,6 +158,11 @@ class SlidingWindow:
         self._length = limit.depth / limit.rate
         self._spent: deque[tuple[float, float]] = deque()
         self._sum = 0.0
+
+    @property
+    def usage(self) -> float:
+        """How much of the allowance was spent in the window up to now."""
+        return self._sum / self.limit.depth
 
     def take(self, now: float, cost: float = 1) -> float:
         """Spend, or say when enough of what was spent is a window ago."""

@@ -6,6 +6,7 @@ Synchronous and free of sockets, so that the children of a `$batch` come in just
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,6 +18,8 @@ from batchreset.rehearsal import lookups, writes
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD, WRITES, Route
 from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object
 from batchreset.rehearsal.permissions import is_permitted
+from batchreset.rehearsal.population import TENANT_ID
+from batchreset.rehearsal.signin import CLIENT_ID
 from batchreset.rehearsal.tenant import What
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from batchreset.rehearsal.tokens import Grant
 
 MOST_IN_A_BATCH = 20
+#: The share of a quota from which on answers tell how much is in use, and the most that they tell.
+_NEAR, _MOST_TOLD = 0.8, 1.8
 #: What is open to holders of a directory role only. Source: "Permissions" on each route's page of the Graph reference.
 _NEED_A_ROLE = WRITES | {Route.OPERATION}
 
@@ -104,27 +109,35 @@ class Service:
             raise bad(f"Resource not found for the segment '{'/'.join(call.segments[1:])}'.", "BadRequest")
         if route is Route.BATCH:
             return self._batch(call, grant)
-        self._spend(call, route)
+        usage = self._spend(call, route)
         if route in {Route.ME, Route.OWN_ROLES} and grant.is_app_only:
             raise bad("/me request is only valid with delegated authentication flow.", "BadRequest")
         if route in tenant.behaviour.forbidden or not is_permitted(grant, route, call):
             raise denied()
         if route in _NEED_A_ROLE and not tenant.has_role:
             raise denied()
-        return _HANDLERS[route](tenant, call)
+        answer = _HANDLERS[route](tenant, call)
+        answer.headers |= usage
+        return answer
 
     def _note(self, call: Call, route: Route, what: What) -> None:
         if route in WRITES and (account := self._tenant.find(call.user)):
             self._tenant.note(account, what, call.client_request_id)
 
-    def _spend(self, call: Call, route: Route) -> None:
-        """Take what a call costs from the quotas, which a batch's children pay one by one."""
-        now = self._tenant.now
+    def _spend(self, call: Call, route: Route) -> dict[str, str]:
+        """Take what a call costs from the quotas, which a batch's children pay one by one; return what is told of them.
+
+        Source of the headers: "Identity and access service limits" in Microsoft's throttling limits.
+        """
+        now, spent = self._tenant.now, [self._units]
         if route in WRITES:
             quota = self._updates if route is Route.UPDATE else self._writes
-            _take(quota, now, 1, "Tenant_Application/Write/1")
+            _take(quota, now, 1, "Write")
+            spent.append(quota)
         is_dear = route in {Route.USER, Route.USERS, Route.ME} and "$select" not in call.query
-        _take(self._units, now, 2 if is_dear else 1, "Tenant_Application/ReadWrite/1")
+        _take(self._units, now, 2 if is_dear else 1, "ReadWrite")
+        usage = max((quota.usage for quota in spent if quota and quota.limit.tells_usage), default=0.0)
+        return {"x-ms-throttle-limit-percentage": f"{min(usage, _MOST_TOLD):.2f}"} if usage > _NEAR else {}
 
     def _batch(self, call: Call, grant: Grant) -> Answer:
         children = call.properties().get("requests")
@@ -171,12 +184,15 @@ def route_of(method: str, segments: tuple[str, ...]) -> Route:
     return _ROUTES.get(f"{method} {'/'.join(shape)}", Route.UNKNOWN)
 
 
-def _take(quota: Quota | None, now: float, cost: float, scope: str) -> None:
+def _take(quota: Quota | None, now: float, cost: float, kind: str) -> None:
+    """Take from a quota for requests of this kind: `Read`, `Write` or `ReadWrite`. Raises `RefusedError`."""
     wait = quota.take(now, cost) if quota else 0.0
     if quota is None or wait <= 0:
         return
+    scope = f"Tenant_Application/{kind}/{CLIENT_ID}/{TENANT_ID}"
     headers = {"x-ms-throttle-scope": scope, "x-ms-throttle-information": "ResourceUnitLimitExceeded"}
-    hint = quota.limit.header(wait)
+    # A date is read by the client's clock, which need not be the simulated one.
+    hint = quota.limit.header(wait, datetime.now(UTC))
     if hint is not None:
         headers["Retry-After"] = hint
     raise RefusedError(429, "TooManyRequests", "Too many requests.", headers)

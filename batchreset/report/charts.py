@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from batchreset.model import Outcome
+from batchreset.report.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +51,9 @@ class Look:
 
 _LIGHT = {
     "accepted": "#3b6fd4",
-    "throttled": "#8a5cd1",
+    "sent": "#9db6e4",
+    "refused": "#8a5cd1",
+    "learned": "#c2410c",
     Outcome.SUCCEEDED: "#1b7f53",
     Outcome.FAILED: "#cf3341",
     Outcome.UNRESOLVED: "#a66a00",
@@ -58,7 +62,9 @@ _LIGHT = {
 }
 _DARK = {
     "accepted": "#7aa7ff",
-    "throttled": "#b993f5",
+    "sent": "#3f5c91",
+    "refused": "#b993f5",
+    "learned": "#ff9d5c",
     Outcome.SUCCEEDED: "#4fc38c",
     Outcome.FAILED: "#ff7a80",
     Outcome.UNRESOLVED: "#f0b64a",
@@ -67,10 +73,10 @@ _DARK = {
 }
 #: The first that fits is shown; the last one has no condition.
 LOOKS = (
-    Look("screen and (prefers-color-scheme: dark) and (max-width: 640px)", "#a3adba", "#39424e", _DARK, 4.4, 3.2),
-    Look("screen and (prefers-color-scheme: dark)", "#a3adba", "#39424e", _DARK, 10, 3.4),
-    Look("screen and (max-width: 640px)", "#5a6573", "#dde2e8", _LIGHT, 4.4, 3.2),
-    Look("", "#5a6573", "#dde2e8", _LIGHT, 10, 3.4),
+    Look("screen and (prefers-color-scheme: dark) and (max-width: 640px)", "#a3adba", "#39424e", _DARK, 4.4, 4),
+    Look("screen and (prefers-color-scheme: dark)", "#a3adba", "#39424e", _DARK, 10, 4.4),
+    Look("screen and (max-width: 640px)", "#5a6573", "#dde2e8", _LIGHT, 4.4, 4),
+    Look("", "#5a6573", "#dde2e8", _LIGHT, 10, 4.4),
 )
 
 
@@ -78,20 +84,20 @@ LOOKS = (
 class Timeline:
     """What happened when, on an axis of working time: seconds since the first event, with long pauses cut out.
 
-    `events` has, for each series, the places on the axis and the number of events at each; `pauses` has the places
-    where time was cut out, and how many seconds.
+    `events` has, for each series, the places on the axis and the number of events at each (`learned`: the rate that was
+    found there); `pauses` has the places where time was cut out, and how many seconds.
     """
 
-    events: Mapping[str, tuple[Sequence[float], Sequence[int]]]
+    events: Mapping[str, tuple[Sequence[float], Sequence[float]]]
     end: float
     pauses: Sequence[tuple[float, float]]
 
     def total(self, series: str) -> int:
         """Count a series' events."""
-        return sum(self.events[series][1])
+        return int(sum(self.events[series][1]))
 
 
-def timeline_of(by_second: Mapping[str, Mapping[str, int]]) -> Timeline | None:
+def timeline_of(by_second: Mapping[str, Mapping[str, float]]) -> Timeline | None:
     """Lay events, counted by the second they fell in, on one axis; None when there are none."""
     moments = sorted({datetime.fromisoformat(second) for seconds in by_second.values() for second in seconds})
     if not moments:
@@ -130,11 +136,14 @@ def _hues(look: Look) -> list[str]:
 
 
 def draw_timeline(timeline: Timeline, look: Look) -> str:
-    """Draw how many were accepted, succeeded and failed over time, and the throttled answers below, as SVG."""
+    """Draw how many were accepted, succeeded and failed over time, and below at which pace that went, as SVG."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(look.width, look.height), layout="constrained")
-        rows = 2 if timeline.total("throttled") else 1
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=[3, 1][:rows])[:, 0]
+        figure = Figure(figsize=(look.width, look.height))
+        axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        # Set by hand, in inches: a layout that is reckoned out takes as long as the drawing.
+        figure.subplots_adjust(
+            0.55 / look.width, 0.5 / look.height, 1 - 0.1 / look.width, 1 - 0.1 / look.height, 0, 0.25
+        )
         unit, seconds = _unit(timeline.end)
         edges = np.linspace(0, timeline.end, _BINS + 1)
         for name, dashes in (("accepted", (4, 2)), (Outcome.SUCCEEDED, ()), (Outcome.FAILED, (1, 1))):
@@ -148,10 +157,7 @@ def draw_timeline(timeline: Timeline, look: Look) -> str:
                     linewidth=2,
                     label=name,
                 )
-        if rows > 1:
-            throttled = _binned(timeline, "throttled", edges)
-            axes[1].stairs(throttled, edges / seconds, fill=True, color=look.colours["throttled"])
-            axes[1].set_title("throttled answers", loc="left", fontsize=9, color=look.ink)
+        _draw_pace(axes[1], timeline, look, seconds)
         for position, idle in timeline.pauses:
             for each in axes:
                 each.axvline(position / seconds, color=look.ink, linewidth=1, dashes=(2, 3))
@@ -168,9 +174,24 @@ def draw_timeline(timeline: Timeline, look: Look) -> str:
         axes[-1].set_xlabel(f"{unit} of work", fontsize=9, color=look.ink)
         for each in axes:
             _dress(each, look)
-        if axes[0].lines:
-            axes[0].legend(loc="lower right", frameon=False, labelcolor=look.ink, fontsize=9)
+        _name_series(axes[0], look)
         return _svg(figure)
+
+
+def _draw_pace(axes: Axes, timeline: Timeline, look: Look, unit: float) -> None:
+    """Draw the writes a second that were sent, those of them refused, and the quota as it was learned."""
+    width = max(1, math.ceil(timeline.end / _BINS))  # whole seconds, since events are known by the second
+    edges = np.arange(0, timeline.end + 1 + width, width)
+    for name in ("sent", "refused"):
+        if timeline.total(name):
+            rate = _binned(timeline, name, edges) / width
+            axes.stairs(rate, edges / unit, fill=True, color=look.colours[name], label=name)
+    places, rates = timeline.events["learned"]
+    if places:
+        line = np.array([*places, edges[-1]]) / unit
+        axes.step(line, [*rates, rates[-1]], where="post", color=look.colours["learned"], label="quota learned")
+    axes.set_title("writes a second", loc="left", fontsize=9, color=look.ink)
+    _name_series(axes, look, bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, columnspacing=1, handlelength=1)
 
 
 def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
@@ -190,17 +211,6 @@ def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
         return _svg(figure)
 
 
-def describe(seconds: float) -> str:
-    """Say a duration in its two largest units: `1 h 5 min`, `12 s`."""
-    left = round(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        number, left = divmod(left, size)
-        if number or (parts and unit != "s"):
-            parts.append(f"{number} {unit}")
-    return " ".join(parts[:2]) or f"{seconds:.1f} s"
-
-
 def _unit(end: float) -> tuple[str, float]:
     """Choose the unit of an axis: the largest of which it has three at least."""
     return next((unit for unit in (("hours", 3600.0), ("minutes", 60.0)) if end >= 3 * unit[1]), ("seconds", 1.0))
@@ -209,6 +219,11 @@ def _unit(end: float) -> tuple[str, float]:
 def _binned(timeline: Timeline, series: str, edges: np.ndarray) -> np.ndarray:
     places, numbers = timeline.events[series]
     return np.histogram(places, bins=edges, weights=numbers)[0]
+
+
+def _name_series(axes: Axes, look: Look, **place: Any) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", frameon=False, labelcolor=look.ink, fontsize=9, **place)
 
 
 def _dress(axes: Axes, look: Look) -> None:
@@ -220,8 +235,8 @@ def _dress(axes: Axes, look: Look) -> None:
     axes.tick_params(colors=look.ink, labelsize=9, length=0)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.set_ylim(bottom=0)
-    axes.set_xlim(left=0)
     axes.margins(x=0)
+    axes.set_xlim(left=0)
 
 
 def _svg(figure: Figure) -> str:

@@ -12,7 +12,8 @@ import jinja2
 
 from batchreset.model import Outcome, Reason, RunState
 from batchreset.report.advice import AFTERWARDS, Advice, advice_on
-from batchreset.report.charts import describe, draw_outcomes, draw_timeline, pictures, timeline_of
+from batchreset.report.charts import draw_outcomes, draw_timeline, pictures, timeline_of
+from batchreset.report.wording import describe, quota_text, time_text
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -122,7 +123,7 @@ def render(
     summary: Summary,
     tally: Counter[tuple[str, str]],
     attention: Attention,
-    by_second: Mapping[str, Mapping[str, int]],
+    by_second: Mapping[str, Mapping[str, float]],
 ) -> str:
     """Make the page."""
     quiet, timeline = quiet_reasons(run), timeline_of(by_second)
@@ -143,6 +144,8 @@ def render(
         words=words_of(summary.state),
         groups=groups_of(tally, quiet),
         afterwards=AFTERWARDS,
+        quota=quota_text(summary),
+        time_spent=time_text(summary),
         attention=attention,
         outcomes_picture=list(pictures(partial(draw_outcomes, summary.counts))) if summary.rows else [],
         timeline=timeline,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from batchreset.errors import BatchResetError, RefusedError, StatusTableError
 from batchreset.report import page, record
 from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
-from batchreset.report.summary import Summary, summarise
+from batchreset.report.summary import Summary, quota_of, summarise
 from batchreset.report.tables import CsvTable, retry_header, retry_lines
 from batchreset.report.workbook import Workbook
 from batchreset.status.record import read
@@ -63,9 +63,11 @@ def _draft(draft: Path, engine: Engine, name: str) -> Summary:
         ):
             tally = _write_rows(draft, connection, run, workbook, attention)
             _check(name, tally.total(), record.count_rows(connection), run.records)
-            summary = summarise(run, tally, record.read_traffic(connection))
+            by_second = record.read_timeline(connection)
+            spent = record.read_time_spent(connection)
+            summary = summarise(run, tally, record.read_traffic(connection), quota_of(by_second), spent)
             workbook.finish(summary, page.verdict(summary, page.quiet_reasons(run)).sentence)
-        html = page.render(run, summary, tally, attention, record.read_timeline(connection))
+        html = page.render(run, summary, tally, attention, by_second)
         _write_lines(draft / "report.html", [html])
         _write_lines(draft / "summary.json", [json.dumps(summary.recorded(), indent=2)])
         _write_lines(draft / "audit.jsonl", map(json.dumps, record.read_audit(connection)))

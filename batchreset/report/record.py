@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 10_000
 _THROTTLED = 429
+_SECOND = len("2026-11-21T17:55:02")
 
 _RESETS = [
     schema.resets.c[name]
@@ -88,18 +89,40 @@ def read_traffic(connection: Connection) -> dict[str, int]:
     return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
 
 
-def read_timeline(connection: Connection) -> dict[str, dict[str, int]]:
-    """Count, for each second (`2026-11-21T17:55:02`), what was accepted, succeeded, failed and throttled in it."""
-    resets, sends, audit = schema.resets.c, schema.sends.c, schema.audit.c
+def read_timeline(connection: Connection) -> dict[str, dict[str, float]]:
+    """Count, for each second (`2026-11-21T17:55:02`), what was sent, refused (429), accepted, succeeded and failed.
+
+    `learned` are the writes a second that the quota was found to be, in the seconds in which it was.
+    """
+    resets, sends = schema.resets.c, schema.sends.c
+    reset = (sends.step == Step.RESET, sends.verdict != "unsent")
     return {
-        "accepted": _by_second(connection, sends.answered_at, sends.verdict == "accepted"),
+        "sent": _by_second(connection, func.coalesce(sends.answered_at, sends.intent_at), *reset),
+        "refused": _by_second(connection, sends.answered_at, *reset, sends.status == _THROTTLED),
+        "accepted": _by_second(connection, sends.answered_at, *reset, sends.verdict == "accepted"),
         "succeeded": _by_second(connection, resets.finished_at, resets.state == State.SUCCEEDED),
         "failed": _by_second(connection, resets.finished_at, resets.state == State.FAILED),
-        "throttled": _by_second(connection, audit.at, audit.status == _THROTTLED),
+        "learned": {at[:_SECOND]: told["rate"] for at, told in _decisions(connection, "quota learned")},
     }
 
 
-def _by_second(connection: Connection, at: ColumnElement[Any], which: ColumnElement[bool]) -> dict[str, int]:
-    second = func.substr(at, 1, len("2026-11-21T17:55:02"))
-    counted = select(second, func.count()).where(which, at.is_not(None)).group_by(second).order_by(second)
+def read_time_spent(connection: Connection) -> dict[str, float]:
+    """Add up where the seconds of all starts that came to their end went."""
+    total: dict[str, float] = {}
+    for _, told in _decisions(connection, "stopped"):
+        for what, seconds in told.get("spent", {}).items():
+            total[what] = round(total.get(what, 0.0) + seconds, 3)
+    return total
+
+
+def _decisions(connection: Connection, event: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return when a decision was taken, each time, and its fields."""
+    audit = schema.audit.c
+    found = connection.execute(select(audit.at, audit.fields).where(audit.event == event).order_by(audit.id))
+    return [(at, json.loads(fields)) for at, fields in found]
+
+
+def _by_second(connection: Connection, at: ColumnElement[Any], *which: ColumnElement[bool]) -> dict[str, float]:
+    second = func.substr(at, 1, _SECOND)
+    counted = select(second, func.count()).where(*which, at.is_not(None)).group_by(second).order_by(second)
     return dict(connection.execute(counted).all())

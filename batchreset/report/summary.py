@@ -19,7 +19,9 @@ class Summary:
     """A run in figures: the keys of `summary.json`, and the hash of the manifest that vouches for the files.
 
     Times are ISO 8601 UTC, `seconds` is time spent working. `counts` has every outcome and adds up to `rows`;
-    `reasons` has those that occur.
+    `reasons` has those that occur. `quota` has the writes a second that were learned (None where none were), how many
+    resets were sent, and how many of them refused for it, in number and as a `share`; `time_spent` has the seconds in
+    which it was waited for the `quota`, for `answers` and for `operations`.
     """
 
     run_id: str
@@ -40,6 +42,8 @@ class Summary:
     ticket: str | None
     justification: str | None
     halted_because: str | None
+    quota: Mapping[str, Any]
+    time_spent: Mapping[str, float]
     manifest_sha256: str = ""
 
     def recorded(self) -> dict[str, Any]:
@@ -49,7 +53,21 @@ class Summary:
         return values
 
 
-def summarise(run: RunRecord, tally: Counter[tuple[str, str]], traffic: Mapping[str, int]) -> Summary:
+def quota_of(by_second: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Put what was learned of the quota in figures, and what that cost."""
+    sent, refused = (int(sum(by_second[name].values())) for name in ("sent", "refused"))
+    learned = list(by_second["learned"].values())
+    share = round(refused / sent, 4) if sent else 0.0
+    return {"learned": learned[-1] if learned else None, "sent": sent, "refused": refused, "share": share}
+
+
+def summarise(
+    run: RunRecord,
+    tally: Counter[tuple[str, str]],
+    traffic: Mapping[str, int],
+    quota: Mapping[str, Any],
+    time_spent: Mapping[str, float],
+) -> Summary:
     """Put a run in figures; `tally` counts its rows by outcome and reason."""
     counts = {outcome.value: 0 for outcome in Outcome}
     reasons: dict[str, int] = {}
@@ -76,4 +94,6 @@ def summarise(run: RunRecord, tally: Counter[tuple[str, str]], traffic: Mapping[
         ticket=run.ticket,
         justification=run.justification,
         halted_because=run.halted_because,
+        quota=quota,
+        time_spent=time_spent,
     )

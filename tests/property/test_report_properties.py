@@ -17,7 +17,7 @@ from batchreset.model import Outcome, Reason, RunState, State, outcome_of
 from batchreset.report import page, record
 from batchreset.report.guard import guard, unguard
 from batchreset.report.reconciliation import reconcile
-from batchreset.report.summary import summarise
+from batchreset.report.summary import quota_of, summarise
 from batchreset.report.tables import CsvTable
 from batchreset.report.workbook import Workbook
 from batchreset.status.record import read
@@ -51,9 +51,10 @@ class Folded:
                     self.attention.add(lines)
                     self.lines += lines.to_dict("records")
                 traffic = record.read_traffic(connection)
+                quota, spent = quota_of(record.read_timeline(connection)), record.read_time_spent(connection)
             engine.dispose()
         self.tally = Counter((line["outcome"], line["reason"]) for line in self.lines)
-        self.summary: Summary = summarise(self.run, self.tally, traffic)
+        self.summary: Summary = summarise(self.run, self.tally, traffic, quota, spent)
 
     def html(self) -> str:
         return page.render(self.run, self.summary, self.tally, self.attention, {})
@@ -105,7 +106,12 @@ def test_any_text_comes_back_from_the_csv(lines: list[list[str]]) -> None:
     assert [[unguard(cell) for cell in line] for line in read] == [["one", "two"], *lines]
 
 
-@given(cells=st.lists(NASTY.filter(bool), min_size=1, max_size=5))
+def _reads_back(cell: str) -> bool:
+    """Calamine leaves a carriage return in rich text escaped, as Excel does not."""
+    return bool(cell) and not re.fullmatch(r"<r>.*\r.*</r>", cell, re.DOTALL)
+
+
+@given(cells=st.lists(NASTY.filter(_reads_back), min_size=1, max_size=5))
 @example(["<r>x</r>", "<r></r>", "_x0041_", "=1+1", "http://contoso.example/", "00123", "\r\n"])
 @settings(max_examples=60, deadline=None)
 def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchreset.engine.lock import of_tenant
-from batchreset.engine.memory import recall, remember
+from batchreset.engine.memory import known_of, recall, remember
 from batchreset.model import Method, Operator
 from batchreset.policy.evidence import Learned
 from batchreset.status.record import RunRecord
@@ -61,7 +61,7 @@ def test_nothing_learned_and_rehearsals_leave_nothing(state: Path) -> None:
 
 
 def test_trust_fades_with_age(state: Path) -> None:
-    """After years nothing of it is left; the figures stay."""
+    """After years nothing of it is left; the figures stay, and how long ago that was is known."""
     remember(RUN, LEARNED)
     (file,) = state.rglob("*.json")
     told = json.loads(file.read_text(encoding="utf-8"))
@@ -69,6 +69,24 @@ def test_trust_fades_with_age(state: Path) -> None:
     found = recall(RUN)
     assert found is not None
     assert found.trust == pytest.approx(0.0, abs=1e-6)
+    known = known_of(RUN)
+    assert known is not None
+    assert known.days > 2000
+
+
+def test_what_is_known_already_keeps_its_date(state: Path) -> None:
+    """A run that learned nothing new makes nothing younger; one that did, does."""
+    remember(RUN, LEARNED)
+    (file,) = state.rglob("*.json")
+    told = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**told, "at": "2026-01-03T12:00:00.000Z"}), encoding="utf-8")
+    before = file.read_bytes()
+    remember(RUN, recall(RUN))
+    assert file.read_bytes() == before
+    remember(RUN, replace(LEARNED, rate=6.0))
+    known = known_of(RUN)
+    assert known is not None
+    assert (known.learned.rate, known.days) == (6.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +94,9 @@ def test_trust_fades_with_age(state: Path) -> None:
     [
         *("", "[]", "{}", "?", "null", '"text"'),
         '{"rate": 0, "allowance": 1, "trust": 1, "at": "2026-11-21T00:00:00.000Z"}',
+        '{"rate": Infinity, "allowance": 1, "trust": 1, "at": "2026-11-21T00:00:00.000Z"}',
+        '{"rate": 1, "allowance": Infinity, "trust": 1, "at": "2026-11-21T00:00:00.000Z"}',
+        '{"rate": 1, "allowance": 1, "trust": NaN, "at": "2026-11-21T00:00:00.000Z"}',
         '{"rate": 1, "allowance": "many", "trust": 1, "at": "2026-11-21T00:00:00.000Z"}',
         '{"rate": 1, "allowance": 1, "trust": 1, "at": "yesterday"}',
         '{"rate": 1, "allowance": 1, "trust": 1, "at": "2026-11-21T00:00:00"}',

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,11 +67,34 @@ def test_the_documented_quota_lets_3000_writes_through_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("retry_after", "header"),
-    [(RetryAfter.EXACT, "1.235"), (RetryAfter.WHOLE_SECONDS, "2"), (RetryAfter.ABSENT, None), (2.128, "2.128")],
+    [
+        (RetryAfter.EXACT, "1.235"),
+        (RetryAfter.WHOLE_SECONDS, "2"),
+        (RetryAfter.DATE, "Sat, 21 Nov 2026 12:00:02 GMT"),
+        (RetryAfter.ABSENT, None),
+        (2.128, "2.128"),
+    ],
 )
 def test_what_a_refusal_says_about_waiting(retry_after: RetryAfter | float, header: str | None) -> None:
-    """Retry-After is exact to the millisecond, rounded up, absent, or always the same."""
-    assert Limit(rate=1, depth=1, retry_after=retry_after).header(1.2345) == header
+    """Retry-After is exact to the millisecond, rounded up, a date, absent, or always the same."""
+    assert (
+        Limit(rate=1, depth=1, retry_after=retry_after).header(1.2345, datetime(2026, 11, 21, 12, tzinfo=UTC)) == header
+    )
+
+
+def test_a_quota_knows_how_much_of_it_is_in_use() -> None:
+    """As a share of what may be spent at once: five of ten, then whatever has not come back; charged debts count."""
+    for kind, later in ((Kind.BUCKET, 0.4), (Kind.FIXED_WINDOW, 0.1), (Kind.SLIDING_WINDOW, 0.6)):
+        quota = Limit(kind=kind, rate=1, depth=10).start()
+        for _ in range(5):
+            quota.take(0)
+        assert quota.usage == pytest.approx(0.5)
+        quota.take(2 if kind is not Kind.FIXED_WINDOW else 11)
+        assert quota.usage == pytest.approx(later)
+    charging = Limit(rate=1, depth=10, charge_refused=True).start()
+    for _ in range(14):
+        charging.take(0)
+    assert charging.usage == pytest.approx(1.4)
 
 
 @given(

@@ -107,7 +107,10 @@ def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
 
 
 def test_the_summary_adds_up(tmp_path: Path) -> None:
-    """Counts hold every outcome and add up to the rows; the traffic is what the audit trail tells."""
+    """Counts hold every outcome and add up to the rows; the traffic is what the audit trail tells.
+
+    The quota is the last one learned, writes are those that left, and the time that of all starts.
+    """
     rows: list[dict[str, Any]] = [
         {},
         {"state": "failed", "reason": "forbidden"},
@@ -125,7 +128,24 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         runs.request(6, route="poll", status=200, reset_id=1),
         runs.request(7, event="gate_closed", route=None, status=None),
     ]
+    requests += [
+        runs.request(8, event="quota learned", route=None, status=None, fields='{"rate": 9.1}'),
+        runs.request(8, event="stopped", route=None, status=None, fields='{"because": "a start of an older version"}'),
+        runs.request(9, event="quota learned", route=None, status=None, fields='{"rate": 5.02}'),
+    ]
+    for second in (10, 20):
+        fields = '{"spent": {"quota": 1.5, "answers": 0.25, "operations": 4.0}}'
+        requests.append(runs.request(second, event="stopped", route=None, status=None, fields=fields))
     runs.put(engine, schema.audit, requests)
+    sends = [
+        runs.send(1, 2, status=429, verdict="throttled"),
+        runs.send(1, 3, status=503, verdict="transient"),
+        runs.send(1, 4),
+        runs.send(2, 5, status=None, verdict="ambiguous", answered_at=None),
+        runs.send(2, 6, status=None, verdict="unsent", answered_at=None),
+        runs.send(4, 7, status=None, verdict=None, answered_at=None),
+    ]
+    runs.put(engine, schema.sends, sends)
     summary = report.write(tmp_path, engine)
     engine.dispose()
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
@@ -133,11 +153,13 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
     assert list(told) == [
         *("run_id", "version", "rehearsal", "state", "rows", "counts", "reasons", "started_at", "finished_at"),
         *("seconds", "traffic", "cohort", "operator", "tenant", "method", "ticket", "justification"),
-        "halted_because",
+        *("halted_because", "quota", "time_spent"),
     ]
     assert told["counts"] == {"succeeded": 1, "failed": 1, "unresolved": 1, "excluded": 1, "not_attempted": 1}
     assert told["reasons"] == {"forbidden": 1, "duplicate": 1, "answer_lost": 1, "halted": 1}
     assert told["traffic"] == {"requests": 6, "writes": 4, "reads": 1, "polls": 1, "throttled": 1, "retried": 1}
+    assert told["quota"] == {"learned": 5.02, "sent": 4, "refused": 1, "share": 0.25}
+    assert told["time_spent"] == {"quota": 3.0, "answers": 0.5, "operations": 8.0}
     assert (told["rehearsal"], told["state"], told["seconds"], told["ticket"]) == (False, "halted", 12.346, "INC-1")
 
 

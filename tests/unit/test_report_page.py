@@ -9,7 +9,8 @@ import pytest
 
 from batchreset import report
 from batchreset.report import page
-from batchreset.report.charts import describe, timeline_of
+from batchreset.report.charts import timeline_of
+from batchreset.report.wording import describe
 from batchreset.status import schema
 from tests.support import runs
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def page_of(folder: Path, rows: Sequence[dict[str, Any]], **facts: Any) -> str:
+def page_of(folder: Path, rows: Sequence[dict[str, Any]], sends: Sequence[dict[str, Any]] = (), **facts: Any) -> str:
     engine = runs.make_run(folder, rows, **facts)
     runs.put(engine, schema.audit, [runs.request(1), runs.request(9, status=429)])
+    runs.put(engine, schema.sends, sends)
     report.write(folder, engine)
     engine.dispose()
     return (folder / "report.html").read_text("utf-8")
@@ -105,6 +107,24 @@ def test_who_where_why_and_what_could_not_be_checked_is_told(tmp_path: Path) -> 
     assert "Halted before the end: 25 rows in a row failed." in html
 
 
+def test_what_was_learned_is_told_and_what_it_cost(tmp_path: Path) -> None:
+    """The quota, the writes refused, and where the time went; a run that was never refused says that."""
+    sends = [runs.send(1, 1, status=429, verdict="throttled"), *(runs.send(1, number) for number in range(2, 9))]
+    learned = runs.request(3, event="quota learned", route=None, status=None, fields='{"rate": 4.96}')
+    spent = '{"spent": {"quota": 100.0, "answers": 2.4, "operations": 12.0}}'
+    stops = [runs.request(second, event="stopped", route=None, status=None, fields=spent) for second in (20, 40)]
+    engine = runs.make_run(tmp_path / "refused", [{}])
+    runs.put(engine, schema.sends, sends)
+    runs.put(engine, schema.audit, [learned, *stops])
+    report.write(tmp_path / "refused", engine)
+    engine.dispose()
+    html = (tmp_path / "refused" / "report.html").read_text("utf-8")
+    assert "5.0 writes a second; 1 of 8 writes refused (12.5%)" in html
+    assert "waiting 3 min 20 s for quota, 5 s for answers, 24 s for operations" in html
+    assert "8 writes sent, 1 refused." in html
+    assert "not measured; no write refused" in page_of(tmp_path / "not refused", [{}], [runs.send(1)])
+
+
 def test_each_reason_is_told_with_its_next_step_the_urgent_first(tmp_path: Path) -> None:
     """Failures come before what was left out, and what was left out on purpose comes last."""
     rows: list[dict[str, Any]] = [
@@ -151,8 +171,8 @@ def test_long_pauses_are_cut_out_of_the_time_axis() -> None:
         }
     )
     assert timeline
-    assert timeline.events["accepted"] == ([0.0, 300.0], [2, 1])
-    assert timeline.events["succeeded"] == ([315.0], [3])  # 5% of the 300 seconds stand for the pause
+    assert timeline.events["accepted"] == ([0.0, 300.0], [2.0, 1.0])
+    assert timeline.events["succeeded"] == ([315.0], [3.0])  # 5% of the 300 seconds stand for the pause
     assert timeline.pauses == [(307.5, 86400.0)]
     assert (timeline.end, timeline.total("succeeded")) == (315.0, 3)
     assert timeline_of({"accepted": {}}) is None
