@@ -135,7 +135,7 @@ def _ordinary(key: str, rng: random.Random) -> User | None:
 
 def iso(moment: datetime) -> str:
     """Write a time as the directory does: UTC, whole seconds, `Z`."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _is_guid(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,18 +14,14 @@ from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.server import serve
 from batchreset.rehearsal.tenant import Tenant
 from tests.support.clock import run_virtual
+from tests.support.microsoft import WARNINGS, microsofts_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kiota_abstractions.request_information import RequestInformation
     from msgraph import GraphServiceClient
 
-# Microsoft's client warns of its own deprecations while it is imported.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:GetQueryParameters is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:This class is deprecated. Please use the generic Req:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.filterwarnings(warning) for warning in WARNINGS]
 
 UPN = "ana.silva@contoso.example"
 
@@ -39,21 +35,8 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def client_of(tenant: Tenant) -> AsyncIterator[GraphServiceClient]:
     """Serve `tenant` and sign Microsoft's client in to it."""
-    # Imported here: it costs seconds, which collecting other tests need not pay.
-    from kiota_abstractions.authentication import AuthenticationProvider  # noqa: PLC0415  imports slowly
-    from kiota_http.kiota_client_factory import KiotaClientFactory  # noqa: PLC0415  imports slowly
-    from msgraph import GraphRequestAdapter, GraphServiceClient  # noqa: PLC0415  imports slowly
-
-    class StaticToken(AuthenticationProvider):  # type: ignore[misc]  # the SDK is skipped by mypy, so this is Any
-        """A provider of its own, since the one that comes along refuses to send a token over plain http."""
-
-        async def authenticate_request(self, request: RequestInformation, _context: Any = None) -> None:
-            request.headers.add("Authorization", f"Bearer {tenant.token}")
-
-    async with serve(tenant) as url, KiotaClientFactory.create_with_default_middleware() as http:
-        adapter = GraphRequestAdapter(StaticToken(), http)
-        adapter.base_url = f"{url}/v1.0"
-        yield GraphServiceClient(request_adapter=adapter)
+    async with serve(tenant) as url, microsofts_client(url, tenant.token) as client:
+        yield client
 
 
 def test_microsofts_client_resets_a_user_and_reads_the_operation() -> None:
