@@ -10,6 +10,12 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+#: Seconds: a gate closed for longer is no bucket's that says when its next token comes.
+LONG = 2.2
+#: A quota nearer than this to the last one has not changed, nor has a window's period.
+SAME = 0.15
+#: The smallest allowance that is taken for a window's, and the longest it takes to spend, in times it was closed.
+_SMALLEST_WINDOW, _LONGEST_SPENDING = 5, 4.0
 #: Seconds after which half the trust in what an earlier run learned is left.
 _HALF_LIFE = 86_400.0
 #: Refusals that are looked back on, and accepted calls.
@@ -18,8 +24,8 @@ _REMEMBERED, _DIARY = 6, 4000
 _ENOUGH = 6
 #: A bucket of the right rate is this near to empty when it refuses.
 _EMPTY = 0.9
-#: A gate was open long enough to measure by, in times that it was closed before; and calls under way enough to tell.
-_MEASURES, _TELLING = 1.5, 5
+#: A gate was open long enough to measure by, in times that it was closed before.
+_MEASURES = 1.5
 #: At most this is taken off the believed quota where the measurement may be too low by any amount.
 _WORST_FALL = 0.7
 #: Where a quota is measured by the pace that hit it: keep under that, and under so many times the mean pace.
@@ -57,6 +63,13 @@ class Learned:
         return replace(self, trust=self.trust * 0.5 ** (max(seconds, 0.0) / _HALF_LIFE))
 
 
+class Window(NamedTuple):
+    """So many calls in so many seconds."""
+
+    allowance: int
+    period: float
+
+
 @dataclass(slots=True)
 class Opening:
     """A moment from which calls are counted: the gate opens, or growth begins."""
@@ -75,8 +88,7 @@ class Burst:
     refused_before: int
     #: Calls a second that were leaving.
     pace: float
-    #: Calls under way when the first refusal came back, and when the last of them had left.
-    flying: int
+    #: When the last of them had left.
     last_sent: float
     #: How many of them were accepted all the same.
     passed: int = 0
@@ -164,15 +176,20 @@ class Findings:
     #: Since when calls went out, and since when ever faster, if they did.
     opening: Opening
     growth: Opening | None
-    #: Whether Retry-After names a moment, so that no time was lost while the gate was closed.
-    is_exact: bool
-    #: The length of the service's window, in seconds, where one was found.
-    period: float | None
+    #: For how many seconds the gate was closed at first.
+    told: float
+    #: Whether Retry-After counts down to a moment, or is the same whenever it comes; None until it came twice.
+    counts_down: bool | None
 
     @property
     def burst(self) -> Burst:
         """The refusals that closed the gate."""
         return self.diary.bursts[-1]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether Retry-After may name a moment, so that no time is lost while the gate is closed."""
+        return self.counts_down is not False
 
     @property
     def busy(self) -> float:
@@ -189,22 +206,15 @@ def estimate(findings: Findings) -> tuple[float, int]:
     """Estimate the quota in calls a second, and say how many calls it was measured by."""
     stretch = findings.diary.since_earlier_refusal()
     if not findings.is_exact and findings.burst.closed > 1:
-        rate = _between(findings, stretch.rate)
-    elif findings.is_exact and findings.period:
-        rate = findings.diary.recent_rate(findings.burst.at, findings.period)
-    else:
-        rate = _climbed(findings, stretch)
-    return rate, stretch.accepted
+        return _between(findings, stretch.rate), stretch.accepted
+    return _climbed(findings, stretch), stretch.accepted
 
 
 def _between(findings: Findings, low: float) -> float:
     """Estimate where quota may have been lost while the gate was closed: at least `low`, at most the rate since."""
     burst, believed = findings.burst, findings.believed or 0.0
     high = max(low, min(findings.accepted / findings.busy, burst.pace))
-    is_short = findings.busy <= _MEASURES * burst.closed
-    if is_short and burst.passed > 1 and burst.flying >= _TELLING:
-        return min(max(low, burst.passing), high)
-    if is_short or findings.growth is None:
+    if findings.busy <= _MEASURES * burst.closed or findings.growth is None:
         return min(high, max(low, _WORST_FALL * believed))
     near = max(low, _CAREFUL * findings.diary.recent_rate(burst.at, max(2.0, burst.closed)))
     if low < _LASTING * believed:
@@ -224,3 +234,24 @@ def _climbed(findings: Findings, stretch: Stretch) -> float:
         return low
     rate = max(low, (burst.number - growth.number) / (burst.at - growth.at))
     return min(_BEYOND * rate, rate + max(burst.pace - rate, 0.0) / 3)
+
+
+def window(findings: Findings, known: Window | None) -> Window | None:
+    """Tell a window from a bucket: all was accepted up to a moment, and the service names another for more.
+
+    `known` is the window that calls were held to so far, if they were.
+    """
+    if findings.counts_down is not True:
+        return None
+    burst, accepted, busy = findings.burst, findings.accepted, findings.busy
+    if known is not None and accepted >= known.allowance and busy <= known.period:
+        return Window(accepted, known.period)
+    if known is not None and findings.told < LONG:
+        # All is as it was, but for calls that came a little too early.
+        return Window(known.allowance, known.period + findings.told)
+    is_one = accepted >= _SMALLEST_WINDOW and burst.passed <= 1 and busy <= _LONGEST_SPENDING * burst.closed
+    if findings.told < LONG or not is_one:
+        return None
+    period = burst.at + burst.closed - findings.opening.at
+    is_same = known is not None and abs(period / known.period - 1) < SAME
+    return Window(accepted, known.period if known is not None and is_same else period)

@@ -1,63 +1,67 @@
 """How fast may we send: a quota that is not published, learned from the answers.
 
-The pacer is pure: every method takes `now`, seconds of any monotonic clock. It starts fast, since most cohorts fit
-into what a tenant at rest has saved up. From the first 429 on it paces just under the quota it has measured, and
-tries more when enough calls were accepted to pay for the refusal that may bring: sooner after a quota that changed,
-later the surer and the dearer. Where Retry-After counts down to a moment at which everything may be sent again, calls
-go out in bursts of the measured size.
+The pacer is pure: every method takes `now`, seconds of any monotonic clock. It goes through three moods:
+
+- *starting*: ever faster, until the first 429. Most cohorts end before that, on what a tenant at rest has saved up.
+- *holding*: just under the quota that the refusals measured (`evidence`), until so many calls were accepted as pay for
+  the refusals that the next try may bring: more of them the surer the quota is and the longer a gate stays closed.
+- *trying*: a little faster with each accepted call, until the next refusal measures anew.
+
+Where Retry-After counts down to a window's end, calls are held to that window's rhythm instead of a pace: as many as
+it took, each one window later than its like. That suits windows that begin anew and windows that slide.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
 
-from batchreset.policy.evidence import Burst, Diary, Findings, Learned, Opening, Stamp, Stretch, estimate
+from batchreset.policy.evidence import (
+    LONG,
+    SAME,
+    Burst,
+    Diary,
+    Findings,
+    Learned,
+    Opening,
+    Stamp,
+    Stretch,
+    Window,
+    estimate,
+    window,
+)
 
 __all__ = ["Learned", "Pacer", "Stamp"]
 
-#: Writes a second to begin with, and what each accepted answer adds to the writes under way.
-_START, _START_GROWTH = 50.0, 0.7
+#: Writes a second to begin with, and what each accepted answer adds.
+_START, _START_GROWTH = 50.0, 2.0
 #: Writes a second from which on nobody waits, while no quota is known: timers are coarser than that.
 _UNPACED = 1000.0
-#: Writes a second at which a gate is tried that may be closed still, and at which a burst of known size begins.
-_SCOUTING, _REPLAYING = 2.5, 33.0
-#: Under the measured quota by this share; by more where little was measured. And the slowest pace, writes a second.
-_CAUTION, _MOST_CAUTION, _SLOWEST = 0.01, 0.1, 0.05
-#: Accepted calls that pay for a try above the quota: so many times those it was measured by, and never more than.
-_TRUST, _TRUST_OF_CHANGE, _LONGEST_HOLD = 2.0, 0.5, 1000
-#: The same, in calls that a closed gate cost.
-_PRICES = 8.0
-#: Growth per accepted call: at first a hundredth, more with each call, until the pace grows by so many writes a
-#: second in each second, or by such a share with each call.
-_FIRST_STEP, _STEP_GROWTH, _ADDED, _SHARE, _LARGEST_STEP = 0.01, 1.25, 2.0, 0.004, 0.3
-#: Where a closed gate costs many calls: the share of growth that so many calls may bring.
-_DEAR, _NEAR = 20.0, 0.25
-#: A quota nearer than this to the last one has not changed.
-_SAME = 0.15
-#: Seconds: a gate closed for longer is no bucket's that says when its next token comes.
-_LONG = 2.2
+#: Writes a second at which a gate is tried that may be closed still, and at which a window is tried for more.
+_SCOUTING = 2.5
+#: What each accepted answer adds to that, for each second that an answer takes.
+_SCOUTING_GROWTH = 0.7
+#: Under the measured quota by this share. The slowest pace, and the least quota, in writes a second.
+_CAUTION, _SLOWEST, _SMALLEST_QUOTA = 0.01, 0.05, 0.1
+#: Of what passed while other calls were refused, this share is relied on: it was measured by few.
+_FIRST_SHARE, _FEW = 0.9, 1
+#: Accepted calls that pay for a try: so many times those that measured the quota; less while it changes; never more.
+_TRUST, _TRUST_OF_CHANGE, _LONGEST_HOLD = 1.5, 0.5, 1000
+#: And at least so many times what a closed gate costs, in calls. Where that is dear, growth is the slower for it.
+_PRICES, _DEAR, _NEAR = 8.0, 20.0, 0.25
+#: A try grows by so many writes a second in each second, at least by such a share with each call, at most by such.
+_ADDED, _SHARE, _LARGEST_STEP = 1.0, 0.0015, 0.05
 #: Without Retry-After, or when it proves too short: wait at least so long, and such a share of the time it has lasted.
 _FIRST_WAIT, _LONGEST_WAIT, _SHARE_UNTOLD, _SHARE_TOLD = 0.5, 60.0, 0.5, 0.15
-#: Refusals soon after a gate opened are echoes of the burst that closed it: at most so many in a row, of so few calls.
-_ECHOES, _ECHO_CALLS, _ECHO_SECONDS = 2, 6, 2.0
+#: So many calls under way at a refusal are a burst: more refusals are coming, for so many times as answers take.
+_BURST, _BURST_ANSWERS = 6, 1.2
 #: A service that is near its limit says so; the pace does not grow for so many seconds then.
 _CALM = 30.0
-#: The smallest allowance worth a burst, and the longest burst, in times that the gate was closed before.
-_SMALLEST_BURST, _LONGEST_BURST, _MOMENT = 5, 4.0, 0.5
 #: A Retry-After shorter than this many seconds is no constant worth the name. The shortest answer, in seconds.
 _AT_ONCE, _SHORTEST = 0.9, 1e-3
-#: What refusals that came with acceptances tell at first is taken at this share; the least quota, writes a second.
-_FIRST_CAUTION, _SMALLEST_QUOTA = 0.8, 0.1
-#: A burst known from an earlier run ends at this share of what was accepted then.
+#: What an earlier run found in store is used up to this share.
 _MOST_OF = 0.95
-
-
-@dataclass(slots=True)
-class _Replay:
-    """A burst after a gate that says when everything may be sent again. `period` is in seconds, None while unknown."""
-
-    allowance: int
-    period: float | None = None
+#: Departures that are looked back on.
+_REMEMBERED = 20_000
 
 
 class Pacer:
@@ -73,27 +77,25 @@ class Pacer:
         self._quota: float | None = None
         self._gate = self._slot = 0.0
         self._number = self._epoch = 0
+        self._departures: deque[float] = deque(maxlen=_REMEMBERED)
         self._opening: Opening | None = None
         self._is_closed = self._scouts = False
         #: Times that the gate was found closed, one after the other.
         self._knocks = 0
-        #: Calls accepted since the last refusal; those that have to be before the pace grows; when it began to.
+        #: Calls accepted since the last refusal; those that have to be before a try; when the try began.
         self._paid, self._hold = 0, 0.0
         self._growth: Opening | None = None
         #: Calls that the gate cost while it was closed; zero where that was but a moment.
         self._price = 0.0
-        self._echoes = 0
         self._calm_until = 0.0
         #: Seconds that an answer takes; None before the first.
         self._latency: float | None = None
         self._hint: float | None = None
         #: Whether Retry-After counts down, or is the same whenever it comes; None until it came twice.
         self._counts_down: bool | None = None
-        #: How long the gate was closed for at first, in seconds.
-        self._told = 0.0
-        self._replay: _Replay | None = None
-        self._period: float | None = None
-        self._slides = False
+        #: For how many seconds the gate was closed at first, and the latest moment that was named.
+        self._told = self._ends = 0.0
+        self._window: Window | None = None
 
     def __repr__(self) -> str:
         return f"<Pacer rate={self.rate} epoch={self._epoch} gate={self._gate:.3f} refused={self.throttled_count}>"
@@ -103,7 +105,7 @@ class Pacer:
         """Writes a second at present; None while nothing limits them."""
         if self._quota is None:
             return self._ceiling
-        return self._limited(self._pace)
+        return self._limited(self._pace if self._window is None else self._quota)
 
     @property
     def quota(self) -> float | None:
@@ -128,10 +130,11 @@ class Pacer:
         if self._is_closed:
             self._reopen(now)
         self._number += 1
-        self._keep_to_allowance(now)
-        pace = min(self._pace, _SCOUTING) if self._scouts else self._pace
-        is_unpaced = self._quota is None and self._ceiling is None and pace >= _UNPACED
-        self._slot = now if is_unpaced else now + 1 / self._limited(pace)
+        self._departures.append(now)
+        earlier = self._earlier
+        if self._quota is None and earlier is not None and self._number >= _MOST_OF * earlier.allowance:
+            self._rely_on(earlier)
+        self._slot = self._next_slot(now, self._opening)
         return Stamp(self._number, now, self._epoch)
 
     def accepted(self, now: float, stamp: Stamp) -> None:
@@ -152,21 +155,24 @@ class Pacer:
     def throttled(self, now: float, retry_after: float | None, stamp: Stamp) -> None:
         """Note a 429: close the gate. `retry_after` is in seconds, None where the service did not say."""
         self.throttled_count += 1
-        is_first = stamp.epoch == self._epoch
         wait = self._wait(now, retry_after)
         self._gate = max(self._gate, now + wait)
-        if not is_first:
+        if stamp.epoch != self._epoch:
+            self._ends = max(self._ends, stamp.at + wait)
             self._note_straggler(stamp)
             return
         self._epoch += 1
         self._knocks += 1
         self._is_closed = True
+        # From here on it is the gate that counts, not a window's rhythm.
+        self._slot = min(self._slot, now + self._least_gap())
         if self._knocks > 1:
             self._scouts = True
             return
-        self._counts_down = self._whether_counting_down(retry_after)
+        if self._hint is not None or retry_after is None:
+            self._counts_down = retry_after is not None and (retry_after < _AT_ONCE or retry_after != self._hint)
         self._hint = retry_after
-        self._told = wait
+        self._told, self._ends = wait, stamp.at + wait
         self._note_burst(now, stamp)
 
     def _wait(self, now: float, retry_after: float | None) -> float:
@@ -176,22 +182,15 @@ class Pacer:
             return min(max(_FIRST_WAIT, _SHARE_UNTOLD * lasted), _LONGEST_WAIT)
         return max(retry_after, min(_SHARE_TOLD * lasted, _LONGEST_WAIT))
 
-    def _whether_counting_down(self, retry_after: float | None) -> bool | None:
-        if retry_after is None:
-            return False
-        if self._hint is None:
-            return self._counts_down
-        return retry_after < _AT_ONCE or retry_after != self._hint
-
     def _note_burst(self, now: float, stamp: Stamp) -> None:
         flying = self._number - stamp.number
-        pace = max(min(self._pace, flying / max(now - stamp.at, 1e-3)), _SLOWEST)
-        self._diary.bursts.append(Burst(stamp.at, stamp.number, self.throttled_count - 1, pace, flying, now))
+        pace = max(min(self._pace, flying / max(now - stamp.at, _SHORTEST)), _SLOWEST)
+        self._diary.bursts.append(Burst(stamp.at, stamp.number, self.throttled_count - 1, pace, now))
         if self._diary.first is None and self._opening is not None:
             self._diary.first = Stretch(stamp.number - 1, stamp.at - self._opening.at)
-        if flying > _ECHO_CALLS:
-            # More refusals are on their way; they would find calls sent meanwhile among them.
-            self._gate = max(self._gate, now + 1.2 * (self._latency or 0.0))
+        if flying > _BURST:
+            # Calls sent before the last refusal is back would be taken for part of the burst.
+            self._gate = max(self._gate, now + _BURST_ANSWERS * (self._latency or 0.0))
 
     def _note_straggler(self, stamp: Stamp) -> None:
         """Answers overtake one another: the first refusal to come back need not be of the first call refused."""
@@ -205,120 +204,96 @@ class Pacer:
         opening, self._opening = self._opening, Opening(now, self._number)
         burst = self._diary.bursts[-1]
         burst.closed = now - burst.at
+        for _ in range(min(self._number - burst.number + 1, len(self._departures))):
+            self._departures.pop()
         if self._knocks > 1 or opening is None:
             return
         growth, self._growth = self._growth, None
-        findings = Findings(self._diary, self._quota, opening, growth, self._counts_down is not False, self._period)
-        replay, self._replay = self._replay, None
         paid, self._paid = self._paid, 0
-        self._scouts = self._told >= _LONG and not self._counts_down
+        self._scouts = self._told >= LONG and not self._counts_down
+        findings = Findings(self._diary, self._quota, opening, growth, self._told, self._counts_down)
         if len(self._diary.bursts) == 1:
             self._begin(findings)
         else:
-            self._learn(findings, replay, paid)
+            self._learn(findings, paid)
 
     def _begin(self, findings: Findings) -> None:
         """Go on after the first refusals, which say what was there to begin with but hardly what comes in."""
         burst = findings.burst
-        if self._quota is None and self._earlier is not None:
+        if self._quota is not None:
+            return
+        if self._earlier is not None:
             self._rely_on(self._earlier)
-        elif self._quota is None and burst.passed > _ECHOES:
-            self._quota = burst.passing
-            self._pace, self._hold = _FIRST_CAUTION * self._quota, burst.passed
-        elif self._quota is None and self._told >= _LONG and self._counts_down is not False:
-            self._repeat(_Replay(findings.accepted))
-        elif self._quota is None:
+        elif burst.passed > _FEW:
+            self._quota, self._hold = burst.passing, burst.passed
+            self._pace = _FIRST_SHARE * self._quota
+        else:
             self._pace = _SCOUTING
+            if self._told >= LONG and self._counts_down is not False:
+                self._window = Window(findings.accepted, self._ends - findings.opening.at)
 
     def _rely_on(self, learned: Learned) -> None:
         self._quota, self._hold = max(learned.rate, _SLOWEST), learned.trust
         self._pace = self._quota * (1 - _CAUTION)
 
-    def _learn(self, findings: Findings, replay: _Replay | None, paid: int) -> None:
+    def _learn(self, findings: Findings, paid: int) -> None:
         """Measure the quota, and decide at what pace to go on for how long."""
-        burst, believed = findings.burst, self._quota
+        closed, believed = findings.burst.closed, self._quota
         rate, measured_by = estimate(findings)
-        if replay is not None and replay.period is not None and findings.accepted < replay.allowance / 2:
-            # What was sent at once comes back as it was sent, not at once.
-            self._slides = True
-            rate = max(rate, replay.allowance / replay.period)
-        is_soon = paid < _ECHO_CALLS and findings.busy < _ECHO_SECONDS and burst.flying < _ECHO_CALLS
-        is_echo = believed is not None and is_soon and self._echoes < _ECHOES
-        if believed is not None and is_echo:
-            self._echoes += 1
-            quota = believed
-            self._gate = max(self._gate, burst.at + burst.closed + 2 / quota)
-        else:
-            self._echoes = 0
-            quota = max(rate, _SMALLEST_QUOTA)
-            is_same = believed is None or abs(quota / believed - 1) < _SAME
-            trust = _TRUST if is_same else _TRUST_OF_CHANGE
-            self._hold = min(_LONGEST_HOLD, trust * min(measured_by, paid) + 3)
-        self._quota = quota
-        self._pace = quota * (1 - max(_CAUTION, min(_MOST_CAUTION, 1 / (measured_by + 1))))
-        self._price = quota * burst.closed if burst.closed > 1 else 0.0
-        if believed is not None and abs(quota / believed - 1) < _SAME:
-            self._hold = max(self._hold, min(4 * measured_by, _PRICES * self._price))
-        elif self._counts_down is False and believed is not None and quota > believed:
-            self._hold = min(self._hold, self._price)
-        if self._is_window(findings, replay):
-            period = burst.at + burst.closed - findings.opening.at
-            self._period = period
-            self._repeat(_Replay(findings.accepted, period))
+        quota = self._quota = max(rate, _SMALLEST_QUOTA)
+        has_changed = believed is not None and abs(quota / believed - 1) >= SAME
+        self._hold = (_TRUST_OF_CHANGE if has_changed else _TRUST) * min(measured_by, paid) + 3
+        self._hold = min(self._hold, _LONGEST_HOLD)
+        self._price = quota * closed if closed > 1 else 0.0
+        if believed is not None and not has_changed:
+            self._hold = max(self._hold, _PRICES * self._price)
+        self._window = window(findings, self._window)
+        self._pace = quota * (1 - _CAUTION) if self._window is None else _SCOUTING
 
-    def _is_window(self, findings: Findings, replay: _Replay | None) -> bool:
-        """Say whether as much was accepted at once as the last time, up to a moment that the service names."""
-        closed = findings.burst.closed
-        return (
-            self._counts_down is True
-            and not self._slides
-            and (self._told >= _LONG or (replay is not None and closed > _MOMENT))
-            and findings.busy <= _LONGEST_BURST * closed
-            and findings.burst.passed <= 1
-            and findings.accepted >= max(_SMALLEST_BURST, 0.8 * replay.allowance if replay else 0)
-        )
+    def _next_slot(self, now: float, opening: Opening) -> float:
+        """Say when the next write leaves, if the gate is open."""
+        known = self._window
+        if known is None:
+            return self._paced(now)
+        sent, ends = self._number - opening.number, opening.at + known.period
+        if sent >= known.allowance:
+            if self._paid < self._hold and ends > now:
+                self._opening = Opening(ends, self._number)
+                return max(self._paced(now), ends)
+            if sent == known.allowance:
+                self._pace = _SCOUTING
+            return self._paced(now)
+        gap = self._paced(now) if self._scouts else now + self._least_gap()
+        if len(self._departures) < known.allowance:
+            return gap
+        return max(gap, self._departures[-known.allowance] + known.period)
 
-    def _repeat(self, replay: _Replay) -> None:
-        self._replay = replay
-        self._pace = max(_SCOUTING, min(_REPLAYING, replay.allowance))
-
-    def _keep_to_allowance(self, now: float) -> None:
-        """When a burst has its size: wait for the next one, or see whether more is to be had by now."""
-        replay, opening = self._replay, self._opening
-        if self._quota is None and self._earlier is not None and self._number >= _MOST_OF * self._earlier.allowance:
-            self._rely_on(self._earlier)
-        if replay is None or opening is None or self._number - opening.number < replay.allowance:
-            return
-        after = opening.at + replay.period if replay.period is not None else now
-        if self._paid < self._hold and after > now:
-            self._gate = max(self._gate, after)
-            self._opening = Opening(after, self._number)
-            self._repeat(replay)
-        elif self._number - opening.number == replay.allowance:
-            self._pace = _SCOUTING
+    def _paced(self, now: float) -> float:
+        pace = min(self._pace, _SCOUTING) if self._scouts else self._pace
+        if self._quota is None and self._ceiling is None and pace >= _UNPACED:
+            return now
+        return now + 1 / self._limited(pace)
 
     def _grow(self, now: float, stamp: Stamp) -> None:
         """Grow by an accepted answer, once enough of them have paid for it."""
-        if self._replay is not None or self._quota is None:
-            if self._is_of_present_burst(stamp):
-                self._pace += _START_GROWTH / (self._latency or 1.0)
-            return
-        if self._paid < self._hold:
-            return
-        if self._growth is None:
-            self._growth = Opening(now, self._number)
-        share = min(max(_ADDED / self._pace**2, _SHARE), _LARGEST_STEP)
-        share = min(share, _FIRST_STEP * _STEP_GROWTH ** min(self._paid - self._hold, 40))
-        if self._price > _DEAR:
-            share = min(share, _NEAR / self._price)
-        self._pace *= 1 + share
+        if self._window is not None:
+            if self._is_beyond(self._window, stamp):
+                self._pace += _SCOUTING_GROWTH / (self._latency or 1.0)
+        elif self._quota is None:
+            self._pace += _START_GROWTH
+        elif self._paid >= self._hold:
+            if self._growth is None:
+                self._growth = Opening(now, self._number)
+            share = min(max(_ADDED / self._pace**2, _SHARE), _LARGEST_STEP)
+            self._pace *= 1 + (min(share, _NEAR / self._price) if self._price > _DEAR else share)
 
-    def _is_of_present_burst(self, stamp: Stamp) -> bool:
-        """Of a burst that has its size, only calls beyond it say that there is more."""
-        if self._replay is None or self._opening is None:
-            return True
-        size = self._replay.allowance if self._number - self._opening.number >= self._replay.allowance else 0
-        return stamp.number - self._opening.number > size
+    def _is_beyond(self, known: Window, stamp: Stamp) -> bool:
+        """Only calls beyond what a window is known to take say that there is more."""
+        first = self._opening.number if self._opening else 0
+        return stamp.number - first > (known.allowance if self._number - first >= known.allowance else 0)
+
+    def _least_gap(self) -> float:
+        return 0.0 if self._ceiling is None else 1 / max(self._ceiling, _SLOWEST)
 
     def _limited(self, pace: float) -> float:
         pace = max(pace, _SLOWEST)

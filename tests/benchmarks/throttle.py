@@ -123,6 +123,8 @@ def main() -> None:
         ("quotas that fall and rise", FALLING_AND_RISING),
         ("fixed windows of 5 to 30 s", SHORT_WINDOWS),
         (f"{count} random servers", tuple(random_server(seed) for seed in range(count))),
+        # What was chosen by looking at the ones above has to hold for these.
+        (f"{count} others", tuple(random_server(seed) for seed in range(1000, 1000 + count))),
     )
     for title, family in families:
         print(f"\n{title}")

@@ -90,7 +90,7 @@ def test_a_burst_counts_once() -> None:
 
 
 def test_calls_that_pass_while_others_are_refused_tell_the_refill() -> None:
-    """Five of ten pass in half a second after the first refusal: about ten a second, at eight tenths to begin with."""
+    """Five of ten pass in half a second after the first refusal: about ten a second, at nine tenths to begin with."""
     pacer = Pacer()
     stamps = [pacer.sent(number * 0.05) for number in range(11)]
     pacer.throttled(0.5, 0.1, stamps[0])
@@ -100,7 +100,23 @@ def test_calls_that_pass_while_others_are_refused_tell_the_refill() -> None:
         else:
             pacer.throttled(0.6, 0.1, stamp)
     pacer.sent(pacer.opens_at())
-    assert pacer.rate == pytest.approx(8.0)
+    assert pacer.rate == pytest.approx(9.0)
+
+
+def test_a_window_is_met_in_its_own_rhythm() -> None:
+    """Twenty in ten seconds, half a second apart: in the next window each leaves ten seconds after its like."""
+    pacer = Pacer()
+    stamps = [pacer.sent(0.1 * number) for number in range(20)]
+    for stamp in stamps:
+        pacer.accepted(2.0, stamp)
+    pacer.throttled(2.0, 8.0, pacer.sent(2.0))
+    left, now = [], 2.0
+    for _ in range(20):
+        now = max(now, pacer.opens_at())
+        left.append(now)
+        pacer.accepted(now, pacer.sent(now))
+    assert left[0] == 10.0
+    assert left[2:] == pytest.approx([10.0 + 0.1 * number for number in range(2, 20)], abs=0.5)
 
 
 def test_the_ceiling_is_never_outgrown() -> None:
