@@ -26,6 +26,8 @@ _MARK = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n', re.IGNORECASE)
 _SNIFFED_BYTES = 64 * 1024
 _SNIFFED_RECORDS = 50
 _LONGEST_LINE = 4 * 1024 * 1024
+#: As many as a sheet of Excel's has columns.
+_MOST_CELLS = 16_384
 _TEXT_CONTROLS = frozenset("\t\n\v\f\r\x1a")
 
 
@@ -49,6 +51,11 @@ class Delimited:
         try:
             # Strict: a stray quotation mark must not swallow the accounts up to the next one.
             for cells in csv.reader(lines, delimiter=self.delimiter, strict=True):
+                if len(cells) > _MOST_CELLS:
+                    raise CohortError(
+                        f"{name}, row {row}: more than {_MOST_CELLS:,} cells, so this is no table; remove this row, "
+                        "or save the sheet with the accounts again."
+                    )
                 yield cells
                 row += 1
         except csv.Error as error:

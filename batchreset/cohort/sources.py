@@ -176,12 +176,12 @@ def _understand(origin: Origin, wanted: Wanted) -> Source:
 
 def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
     """Take the one visible sheet with accounts."""
-    from batchreset.cohort.workbook import Workbook  # noqa: PLC0415  not needed for text files
+    from batchreset.cohort.workbook import open_workbook  # noqa: PLC0415  not needed for text files
 
     found: list[Source] = []
     refused: list[UnsuitableError] = []
     with origin.open() as stream:
-        book = Workbook(stream, origin.name)
+        book = open_workbook(stream, origin.name)
         sheets = book.visible_sheets()
         for sheet in sheets:
             table = Table(f"{origin.name}#{sheet.sheet}", origin, sheet)

@@ -1,14 +1,15 @@
-"""Tables in Excel workbooks, read by calamine: a whole workbook is held in memory."""
+"""Tables in Excel workbooks: calamine reads them, and holds them whole; the largest are streamed instead."""
 
 from __future__ import annotations
 
 import datetime as dt
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from batchreset.cohort.unpacking import damaged, extent
 from batchreset.errors import CohortError
 
 if TYPE_CHECKING:
@@ -16,68 +17,88 @@ if TYPE_CHECKING:
 
     from batchreset.cohort.origin import HashedStream
 
-    Cell = float | str | bool | dt.date | dt.time | dt.timedelta
+    Cell = float | int | str | bool | dt.date | dt.time | dt.timedelta
 
 #: How OLE containers begin: what Excel wraps an encrypted workbook in, and what .xls files are.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 #: Excel keeps 15 digits of a number; above them a whole number is written as it was read.
 _EXACT = 1e15
+#: Bytes of XML up to which a workbook is held: about 200,000 rows of ten columns. It takes nearly twice the memory.
+_HELD = 128 * 1024 * 1024
+#: Cells between a sheet's corners up to which it is held: calamine makes room for each, empty ones too.
+_HELD_CELLS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One sheet of a workbook, by its name."""
+    """One sheet of a workbook, by its name, and whether such a workbook is held in memory."""
 
     sheet: str
+    is_held: bool
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
-        """Yield each record's cells as text, from the sheet's first row."""
-        return Workbook(stream, name).records(self)
+        """Yield each record's cells as text, from the first row of a sheet that was found fit to be read."""
+        return _opened(stream.read() or b"", name, is_held=self.is_held).records(self)
 
 
-class Workbook:
+class Workbook(Protocol):
     """An opened workbook."""
-
-    def __init__(self, stream: HashedStream, name: str) -> None:
-        """Open it. Raises `CohortError` naming it when it cannot be read."""
-        self._name = name
-        data = stream.read() or b""
-        if data.startswith(_OLE):
-            raise CohortError(
-                f"{name} is password-protected, or an old .xls under another ending: "
-                "save it as .xlsx without a password."
-            )
-        try:
-            self._book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        except CalamineError as error:
-            raise self._damaged() from error
 
     def visible_sheets(self) -> list[Sheet]:
         """Return the sheets of cells that are not hidden, in the workbook's order."""
+
+    def records(self, sheet: Sheet) -> Iterator[list[str]]:
+        """Yield each record's cells as text, from the sheet's first row. Raises `CohortError` where it is damaged."""
+
+
+def open_workbook(stream: HashedStream, name: str) -> Workbook:
+    """Open a workbook. Raises `CohortError` naming it when it cannot be read, or is larger than any should be."""
+    data = stream.read() or b""
+    if data.startswith(_OLE):
+        raise CohortError(
+            f"{name} is password-protected, or an old .xls under another ending: save it as .xlsx without a password."
+        )
+    found = extent(data, name)
+    return _opened(data, name, is_held=found.unpacked <= _HELD and found.cells <= _HELD_CELLS)
+
+
+def _opened(data: bytes, name: str, *, is_held: bool) -> Workbook:
+    if is_held:
+        return _HeldWorkbook(data, name)
+    from batchreset.cohort.streamed import StreamedWorkbook  # noqa: PLC0415  slow to import, and seldom needed
+
+    return StreamedWorkbook(data, name)
+
+
+class _HeldWorkbook:
+    """A workbook that is held in memory."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._name = name
+        try:
+            self._book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        except CalamineError as error:
+            raise damaged(name) from error
+
+    def visible_sheets(self) -> list[Sheet]:
         return [
-            Sheet(each.name)
+            Sheet(each.name, is_held=True)
             for each in self._book.sheets_metadata
             if each.typ == SheetTypeEnum.WorkSheet and each.visible == SheetVisibleEnum.Visible
         ]
 
     def records(self, sheet: Sheet) -> Iterator[list[str]]:
-        """Yield each record's cells as text, from the sheet's first row."""
         try:
             cells = self._book.get_sheet_by_name(sheet.sheet)
             if cells.start is None:  # calamine before 0.9 panics at the rows of an empty sheet
                 return
             for record in cells.iter_rows():
-                yield [_text(cell) for cell in record]
-        except CalamineError as error:
-            raise self._damaged() from error
-
-    def _damaged(self) -> CohortError:
-        return CohortError(
-            f"{self._name} is damaged or no Excel workbook: open it in Excel and save it again as .xlsx."
-        )
+                yield [text_of(cell) for cell in record]
+        except (CalamineError, OverflowError) as error:  # calamine: a time beyond any calendar
+            raise damaged(self._name) from error
 
 
-def _text(cell: Cell) -> str:
+def text_of(cell: Cell) -> str:
     """Return a cell as text: numbers without a needless `.0`, dates in ISO 8601, booleans as Excel shows them."""
     match cell:
         case str():

@@ -100,7 +100,9 @@ def _begin(tenant: Tenant, call: Call, account: Account, password: str | None) -
     # The query routes a real client's look to the right backend.
     path = f"users/{account.user.id}/authentication/operations/{operation.id}?aadgdc=DUB02P&aadgsu=ssprprod-a"
     headers = {"Location": f"{tenant.url}/v1.0/{path}"}
-    if operation.ends_at > operation.began_at and tenant.rng.randrange(_HINT_EVERY) == 0:
+    if tenant.behaviour.look_after is not None:
+        headers["Retry-After"] = f"{tenant.behaviour.look_after:g}"
+    elif operation.ends_at > operation.began_at and tenant.rng.randrange(_HINT_EVERY) == 0:
         headers["Retry-After"] = "2"
     body = {"@odata.context": tenant.context("microsoft.graph.passwordResetResponse"), "newPassword": made}
     return Answer(202, body if made else None, headers)

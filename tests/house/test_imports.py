@@ -33,8 +33,8 @@ LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 SERVING = {"aiohttp", "multidict", "yarl", "cryptography", "jwt"}
 #: Too slow to be imported before a command is entered.
 HEAVY = {
-    *("aiohttp", "asyncio", "jinja2", "matplotlib", "pandas", "platformdirs", "pyrage", "python_calamine", "rich"),
-    *("cryptography", "msal", "msal_extensions", "requests", "sqlalchemy", "tenacity", "truststore", "uvloop"),
+    *("aiohttp", "asyncio", "jinja2", "matplotlib", "openpyxl", "pandas", "platformdirs", "pyrage", "python_calamine"),
+    *("cryptography", "msal", "msal_extensions", "requests", "rich", "sqlalchemy", "tenacity", "truststore", "uvloop"),
     "xlsxwriter",
 }
 
