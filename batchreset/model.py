@@ -94,6 +94,12 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+#: For what screening leaves an account out, which it can find out later too, when an account has changed.
+LEFT_OUT = frozenset(
+    {Reason.NOT_FOUND, Reason.PROTECTED, Reason.SELF, Reason.PRIVILEGED, Reason.SYNCHRONISED, Reason.GUEST}
+)
+
+
 class Kind(StrEnum):
     """Where an account's password is held."""
 

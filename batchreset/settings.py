@@ -213,6 +213,9 @@ class Settings:
     stop_after: str | None = _option(
         None, "Stop sending after this long; the rest waits for resume.", group="go", metavar="DURATION"
     )
+    max_plan_age: str = _option(
+        "24h", "A plan older than this is not carried out without --anyway.", group="plan", metavar="DURATION"
+    )
     yes: bool = _option(False, "Do not ask.", group="consent", flag_only=True)
     again: bool = _option(
         False,
@@ -245,7 +248,7 @@ class Settings:
             raise UsageError("--password-column is for --password-source column: add it, or leave both out.")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit {self.limit}: at least one account is needed.")
-        for name in ("deadline", "directory_lag", "stop_after"):
+        for name in ("deadline", "directory_lag", "stop_after", "max_plan_age"):
             if (text := getattr(self, name)) is not None:
                 seconds(text, f"--{name.replace('_', '-')}")
         if self.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", self.max_failures):

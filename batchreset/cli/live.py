@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from batchreset.cli import logs
@@ -55,12 +55,19 @@ def _bar() -> Iterator[Callable[[Snapshot], None]]:
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     # Drawn when there is news, so no thread of its own is needed.
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("", total=None)
+    progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    task = progress.add_task("", total=None)
 
-        def tell(snapshot: Snapshot) -> None:
-            total = snapshot.done + snapshot.in_flight + snapshot.left
-            text = snapshot_text(snapshot)
+    def tell(snapshot: Snapshot) -> None:
+        total = snapshot.done + snapshot.in_flight + snapshot.left
+        text = snapshot_text(snapshot)
+        with suppress(OSError):  # the terminal was closed: no run ends because nobody looks on
             progress.update(task, total=total, completed=snapshot.done, description=text, refresh=True)
 
+    with suppress(OSError):
+        progress.start()
+    try:
         yield tell
+    finally:
+        with suppress(OSError):
+            progress.stop()

@@ -41,7 +41,7 @@ def status(
     from batchreset.model import RunState
 
     folder = folders.find(run, gather(flags, config).out)
-    found = _standing(folder)
+    found = _standing(folder, is_checked=True)
     while watch and found["state"] == RunState.RUNNING:
         if not as_json:
             show(_standing_text(found))
@@ -89,12 +89,12 @@ def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> Non
         show("\n".join(map(_standing_text, found)) or f"There are no runs in {out}.")
 
 
-def _standing(folder: Path) -> dict[str, Any]:
-    """Return where a run stands, as JSON values; counts are by outcome, open rows apart."""
+def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
+    """Return where a run stands, as JSON values; counts are by outcome, open rows apart. The table may be checked."""
     from batchreset.model import Outcome, RunState, State
     from batchreset.status import database, record, rows
 
-    engine = database.connect(folder)
+    engine = database.connect(folder, is_checked=is_checked)
     try:
         line = record.load(engine)
         is_dead = line.state is RunState.RUNNING and not _is_worked_on(folder)

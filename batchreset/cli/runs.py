@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _OF_THE_COMMAND = ("out", "log_format", "log_file")
 #: Settings that say who is sent tokens and secrets: a run's record counts only where they agree.
 _OF_TRUST = ("graph_url", "authority")
-_GROUPS = ("out", "cohort", "route", "go", "consent", "graph", "cloud", "signin", "account", "log")
+_GROUPS = ("out", "cohort", "route", "go", "plan", "consent", "graph", "cloud", "signin", "account", "log")
 
 
 @takes(*_GROUPS)
@@ -87,12 +87,18 @@ def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flag
         show(f"\nCarry it out with: batchreset resume {quoted(made.folder)}")
 
 
-@takes("out", "go", "consent", "graph", "signin", "account", "log")
+@takes("out", "go", "plan", "consent", "graph", "signin", "account", "log")
 def resume(
     run: Run,
     *,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take failed rows up again, and settle unresolved ones first.")
+    ] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway", help="Go on although the plan is old, its cohort has changed, or somebody else is signed in."
+        ),
     ] = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -102,14 +108,15 @@ def resume(
 
     Screens again and asks as run does. The settings are those of the plan, but for what is given here; --limit and
     --stop-after are for one start only. A plan's --graph-url and --authority have to be in your settings, or be given
-    again.
+    again. What is no longer as it was (the plan's age, its cohort, who is signed in) is refused by name, unless
+    --anyway; another tenant always is.
 
     Examples:
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
     from batchreset.engine import folder as folders
-    from batchreset.engine.resume import prepare, settings_of
+    from batchreset.engine.resume import agree, prepare, settings_of
 
     here = gather({name: flags[name] for name in (*_OF_THE_COMMAND, *_OF_TRUST)}, config)
     logs.begin(here)
@@ -117,13 +124,14 @@ def resume(
     settings = gather({**flags, **dict.fromkeys((*_OF_THE_COMMAND, *_OF_TRUST))}, base=settings_of(folder, here))
 
     def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
-        return prepare(folder, settings, tokens, retry_failed=retry_failed)
+        return prepare(folder, settings, tokens, retry_failed=retry_failed, anyway=anyway)
 
     with event_loop() as loop:
         made, tokens = _signed_in(loop, settings, work)
         say(plan_text(made))
         if made.ready:
             _ask(made, settings, stdin_is_taken=False)
+        agree(made)
         _carry_out(loop, made, settings, tokens, as_json=as_json)
 
 

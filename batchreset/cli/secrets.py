@@ -54,7 +54,7 @@ def passwords(
     if file is not None and file.suffix.lower() not in {".csv", ".xlsx"}:
         raise UsageError(f"-o {target}: give a file that ends in .csv or .xlsx, or -.")
     folder = folders.find(run, gather(flags, config).out)
-    engine = database.connect(folder)
+    engine = database.connect(folder, is_checked=True)
     try:
         key = key_needed(folder)
         note_opening(engine, target or "the screen")

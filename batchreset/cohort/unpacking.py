@@ -29,6 +29,11 @@ _MOST_RATIO, _RATIO_COUNTS_FROM = 100, 8 << 20
 _MOST_IN_A_ROW = 200_000
 _METHODS, _ENCRYPTED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}), 1
 _CHUNK = 1 << 20
+#: What may stand before markup, and how it begins in UTF-16.
+_BLANKS, _WIDE = b"\xef\xbb\xbf \t\r\n", (b"\xff\xfe", b"\xfe\xff")
+#: Bytes of a part without rows, which readers hold whole, but for those that grow with the rows.
+_MOST_WITHOUT_ROWS = 16 << 20
+_MAY_BE_LARGE = re.compile("sharedStrings|pivotCache", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-Z]{1,9}")
 
 
@@ -52,11 +57,7 @@ def extent(data: bytes, name: str) -> Extent:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             unpacked = _unpacked(package.infolist())
-            sheets = [
-                _between_corners(_chunks(package, part))
-                for part in package.infolist()
-                if part.filename.endswith(".xml")
-            ]
+            sheets = [_looked_through(package, part) for part in package.infolist()]
     except _TooLargeError:
         raise CohortError(
             f"{name} is too large when unpacked, or holds more than Excel's {MOST_ROWS:,} rows or {MOST_COLUMNS:,} "
@@ -75,6 +76,25 @@ def _unpacked(parts: Sequence[zipfile.ZipInfo]) -> int:
     if any(part.compress_type not in _METHODS or part.flag_bits & _ENCRYPTED for part in parts):
         raise ValueError("packed as Excel packs nothing")
     return unpacked
+
+
+def _looked_through(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """Return how many cells lie between the corners of a part; none for one without rows.
+
+    A sheet may be called anything, so what begins like markup counts as such. Excel's own drawings (.vml) do so, and
+    need not be well-formed.
+    """
+    if not part.filename.endswith(".xml"):
+        with package.open(part) as stream:
+            begins = stream.read(_CHUNK)
+        if not begins.lstrip(_BLANKS).startswith((b"<", *_WIDE)):
+            return 0
+        if part.filename.endswith(".vml") and part.file_size <= _CHUNK and b"sheetData" not in begins:
+            return 0
+    cells = _between_corners(_chunks(package, part))
+    if not cells and part.file_size > _MOST_WITHOUT_ROWS and not _MAY_BE_LARGE.search(part.filename):
+        raise _TooLargeError
+    return cells
 
 
 def damaged(name: str) -> CohortError:

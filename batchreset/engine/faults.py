@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from batchreset.errors import BatchResetError, StatusTableError
+from batchreset.status.database import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def plain_errors(folder: Path, otherwise: type[BatchResetError] = StatusTableErr
     except (BaseExceptionGroup, DatabaseError) as error:
         first = _telling(error)
         if isinstance(first, DatabaseError) and not isinstance(first, IntegrityError):
-            raise otherwise(f"{folder}: the status table cannot be used ({first.orig}).") from first
+            raise otherwise(unusable(folder, first)) from first
         raise first from None
 
 

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from batchreset.clock import utc_now
 from batchreset.engine.lock import held
-from batchreset.errors import RunNotFoundError, SettingsError
+from batchreset.engine.place import restrict_to_owner
+from batchreset.errors import LockedError, RunNotFoundError, SettingsError
 from batchreset.status.database import FILE_NAME
 from batchreset.vault.sealing import KEY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{4}")
+_DRAFT = re.compile(rf"\.{_RUN_ID.pattern}\.partial")
+#: Folders that a report is written in before it takes its place.
+_REPORT_DRAFTS = ".report-*"
 _LONGEST_NAME = 40
 
 
@@ -43,21 +46,50 @@ def prepare(out: Path) -> None:
 
 @contextmanager
 def drafted(out: Path, run_id: str) -> Iterator[Path]:
-    """Make the folder that a run is prepared in, hidden from `runs`.
+    """Make the folder that a run is prepared in, hidden from `runs`; those of processes that were killed are removed.
 
     It gets its name when all went well, and is removed when anything did not. Raises `SettingsError` where it cannot
     be made or written to.
     """
     draft = out / f".{run_id}.partial"
+    with _being_made(draft):
+        try:
+            _remove_abandoned(out)
+            draft.mkdir(mode=0o700)
+            restrict_to_owner(draft)
+            yield draft
+            draft.rename(out / run_id)
+        except BaseException as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise SettingsError(f"--out {out}: the run's folder cannot be made here ({error}).") from error
+            raise
+
+
+@contextmanager
+def _being_made(draft: Path) -> Iterator[None]:
+    """Hold a draft for this process; the lock lies beside it, since Windows renames no folder with an open file."""
+    lock, is_ours = draft.with_suffix(".lock"), True
     try:
-        draft.mkdir(mode=0o700)
-        yield draft
-        draft.rename(out / run_id)
-    except BaseException as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise SettingsError(f"--out {out}: the run's folder cannot be made here ({error}).") from error
+        with held(lock, lambda who: f"{draft}: {who} is making this plan."):
+            yield
+    except LockedError:
+        is_ours = False
         raise
+    finally:
+        if is_ours:
+            lock.unlink(missing_ok=True)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove the drafts that no process holds any more."""
+    for draft in out.iterdir():
+        if _DRAFT.fullmatch(draft.name):
+            try:
+                with _being_made(draft):
+                    shutil.rmtree(draft, ignore_errors=True)
+            except LockedError:
+                continue
 
 
 def listed(out: Path) -> list[Path]:
@@ -87,8 +119,13 @@ def find(run: str | None, out: Path) -> Path:
     raise RunNotFoundError(f"{run}: no such run, neither as a folder nor as a run id in {out}; see `batchreset runs`.")
 
 
-def locked(folder: Path) -> AbstractContextManager[None]:
-    """Hold the run for this process. Raises `LockedError` naming the holder; a dead process holds nothing."""
-    return held(
-        folder / "run.lock", lambda who: f"{folder.name}: {who} is working on this run; wait for it or stop it."
-    )
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run for this process; whatever a killed one left of a report that was being written is removed.
+
+    Raises `LockedError` naming the holder; a dead process holds nothing.
+    """
+    with held(folder / "run.lock", lambda who: f"{folder.name}: {who} is working on this run; wait for it or stop it."):
+        for draft in folder.glob(_REPORT_DRAFTS):
+            shutil.rmtree(draft, ignore_errors=True)
+        yield

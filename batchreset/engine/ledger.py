@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
+from batchreset.clock import utc_now
 from batchreset.engine import events
 from batchreset.model import ENDED, State
 from batchreset.policy.verdict import Answer, Throttled
+from batchreset.policy.waits import distrusted_in, wait_in
 from batchreset.status import rows
 from batchreset.status.changes import Change, Ending, logged, moved, requested
 
@@ -110,7 +113,14 @@ class Ledger:
 
 
 def entry(route: str, exchange: Exchange, reset_id: int | None = None) -> Change:
-    """Make the audit trail's line of an exchange: `route` is `write`, `read` or `poll`."""
+    """Make the audit trail's line of an exchange: `route` is `write`, `read` or `poll`.
+
+    The log is told of a Retry-After that was not taken at its word.
+    """
+    result = exchange.result
+    if isinstance(result, Answer) and (told := distrusted_in(result.headers, now := utc_now())):
+        taken = wait_in(result.headers, now)
+        events.tell("retry-after distrusted", level=logging.WARNING, told=told, taken=taken, path=exchange.path)
     return requested(
         route,
         exchange.status,

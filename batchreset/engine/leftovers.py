@@ -3,60 +3,89 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batchreset.engine.tracker import UNNAMED, Followed
-from batchreset.model import Kind, Reason, State
-from batchreset.policy.attempts import MOST_DOUBTFUL
+from batchreset.clock import utc_now
+from batchreset.engine.followed import UNNAMED, Followed, Operation
+from batchreset.graph.resets import operation_url
+from batchreset.model import LEFT_OUT, Fate, Kind, Reason, State
 from batchreset.status import rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from batchreset.engine.feed import Feed
     from batchreset.engine.tracker import Tracker
     from batchreset.graph.session import GraphSession
+    from batchreset.policy.settling import Send
     from batchreset.status.rows import Work
 
 _LOST = (Reason.ANSWER_LOST, "an earlier answer was lost")
-_UNENDED = (Reason.OPERATION_TIMEOUT, "the operation was not seen to end")
+_EXPIRED = (Reason.OPERATION_TIMEOUT, "its operation is over 24 hours old and can no longer be asked")
+#: Seconds for which an operation can be asked. Source: "Get longRunningOperation" of the Graph reference.
+_URL_LASTS = 24 * 3600.0
+#: Seconds for which one is followed at least, whatever its age: the first looks may be throttled.
+_FOLLOWED_AT_LEAST = 60.0
 
 
-def take_up(engine: Engine, graph: GraphSession, tracker: Tracker, *, may_send_again: bool) -> list[Work]:
-    """Hand what an earlier start left behind to the tracker; return the rows in doubt to be sent again.
+def take_up(
+    engine: Engine, graph: GraphSession, tracker: Tracker, feed: Feed, *, may_repeat: bool, deadline: float
+) -> None:
+    """Hand what an earlier start left behind to those who settle it.
 
-    That is done with a cloud account's row only, with the same password or one of the service's making, since it
-    converges; it may not be done where the same password cannot be had. All others are settled by the directory.
+    A cloud account's row in doubt is sent again. That is done at once where `may_repeat` says that the same password
+    can be had, since it converges; another password is tried only when the directory has had its time to show the
+    first. A row that was accepted, one of a synchronised account, and one that screening leaves out by now, is followed
+    and never sent again: to the end of its operation's `deadline`, of which the time between two starts is part.
     """
     for work in rows.work(engine, State.ACCEPTED):
-        url = graph.resolve(work.operation_url) if work.operation_url else None
-        tracker.follow(_followed(work, url, None if url else UNNAMED))
-    again = []
+        tracker.follow(_followed(work, graph, deadline))
     for work in rows.work(engine, State.DOUBTFUL):
-        if work.send is not None:
-            tracker.follow(_followed(work, None, _UNENDED))
-        elif may_send_again and work.kind is Kind.CLOUD and work.doubts < MOST_DOUBTFUL:
-            again.append(work)
+        past = work.past
+        is_open = past.doubted or past.unended or past.landed
+        is_held_back = work.reason in LEFT_OUT
+        may_be_sent = work.kind is Kind.CLOUD and not (past.unended or past.landed or is_held_back)
+        can_be_repeated = may_repeat and work.sealed is not None and work.fate is Fate.POSSIBLE
+        if (not is_open and not is_held_back) or (may_be_sent and can_be_repeated):
+            feed.begin_with(work)
         else:
-            tracker.follow(_followed(work, None, _LOST))
-    return again
+            followed = _followed(work, graph, deadline)
+            followed.is_sent_again = may_be_sent
+            tracker.follow(followed)
 
 
-def _followed(work: Work, url: str | None, why: tuple[Reason, str] | None) -> Followed:
-    reason, detail = why or (None, None)
+def _followed(work: Work, graph: GraphSession, deadline: float) -> Followed:
+    operations, doubted = [], set(work.past.doubted)
+    ages = [_age(send) for send in work.past.unended]
+    for send, age in zip(work.past.unended, ages, strict=True):
+        url = operation_url(graph, send.operation_url, work.object_id) if age < _URL_LASTS else None
+        if url is not None:
+            operations.append(Operation(send.client_request_id, send.candidate_id, url, send.polls))
+        else:
+            doubted.add(send.candidate_id)
+    is_expired = any(age >= _URL_LASTS for age in ages)
+    reason, detail = _EXPIRED if is_expired else UNNAMED if ages else _LOST
+    # Nobody knows when a lost answer took effect: from now on, the directory has its full time to show it.
+    since = 0.0 if work.past.lost else min(ages, default=0.0)
+    if operations:
+        since = min(since, max(deadline - _FOLLOWED_AT_LEAST, 0.0))
     return Followed(
-        reset_id=work.id,
-        object_id=work.object_id,
-        kind=work.kind,
+        work=work,
         state=work.state,
-        candidate_id=work.candidate_id or 0,
-        is_alone=work.candidates == 1,
-        has_doubts=work.doubts > 0,
-        password_changed_before=work.password_changed_before,
-        sent_at=asyncio.get_running_loop().time(),
-        send=work.send,
-        url=url,
-        polls=work.polls,
+        sent_at=asyncio.get_running_loop().time() - since,
+        sends=work.past.lost + len(work.past.unended) + len(work.past.landed),
+        doubted=doubted,
+        landed=list(work.past.landed),
+        operations=operations,
+        is_untold=bool(doubted) and work.sealed is None,
         running_at=None,
         reason=reason,
         detail=detail,
     )
+
+
+def _age(send: Send) -> float:
+    """Return the seconds since a send was accepted, by the wall clock: no other outlives a process."""
+    accepted = datetime.fromisoformat(send.answered_at or send.intent_at)
+    return max((utc_now() - accepted).total_seconds(), 0.0)

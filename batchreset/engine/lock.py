@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,8 @@ def held(path: Path, refusal: Callable[[str], str], *, doing: str = "") -> Itera
     except Timeout as error:
         raise LockedError(refusal(_named(holder))) from error
     except OSError as error:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
         raise SettingsError(
             f"{path}: this lock cannot be held ({error.strerror or error}); this user has to be able to write there."
@@ -43,7 +45,8 @@ def held(path: Path, refusal: Callable[[str], str], *, doing: str = "") -> Itera
     try:
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that takes no more is told of elsewhere
+            holder.unlink()
         lock.release()
 
 

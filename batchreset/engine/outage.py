@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from batchreset.policy.verdict import Answer, NoToken, Result
+from batchreset.policy.verdict import Answer, NoToken, Result, is_redirect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 #: How long an outage is sat out, and how long it is waited between two probes.
 PROBE_FOR = 900.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+#: No pause and probe take longer than this.
+_LONGEST_ROUND = 150.0
 _AWAY = frozenset({502, 503, 504})
 
 
 def is_away(result: Result) -> bool:
-    """Say whether a result speaks of a service that is unreachable or unavailable."""
+    """Say whether a result speaks of a service that is unreachable or unavailable, or of something before it."""
     if isinstance(result, Answer):
-        return result.status in _AWAY
+        return result.status in _AWAY or is_redirect(result.status)
     return not isinstance(result, NoToken)
 
 
@@ -63,14 +65,16 @@ class Outage:
 
     async def _probe_until_well(self) -> None:
         clock = asyncio.get_running_loop().time
-        start, pause, probes = clock(), _FIRST_PAUSE, 0
+        lasted, pause, probes, since = 0.0, _FIRST_PAUSE, 0, clock()
         while is_away(await self._probe()):
             probes += 1
-            if clock() - start > PROBE_FOR:
+            if lasted > PROBE_FOR:
                 self._control.halt("the service could not be reached for 15 minutes", follow=False)
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+            # What is longer is a machine that slept: it is not to wake up to the end of its patience.
+            lasted, since = lasted + min(clock() - since, _LONGEST_ROUND), clock()
         self._is_contradicted = probes == 0
         self._met.clear()
         self._is_pausing = False

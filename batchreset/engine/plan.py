@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.memory import known_of
+from batchreset.engine.place import risk
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
 from batchreset.graph.directory import Directory, LookUpRefusedError
@@ -34,7 +36,7 @@ from batchreset.vault import identity
 from batchreset.vault.sealing import RunKey, Sealer, read_recipient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -43,6 +45,19 @@ if TYPE_CHECKING:
     from batchreset.auth.token import TokenSource
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What taking a run up again changes in its record, once that is agreed to."""
+
+    operator: Operator
+    unchecked: tuple[str, ...]
+    #: What is no longer as it was, one clause each, and is gone on with anyway.
+    different: tuple[str, ...]
+    #: Rows that screening leaves out now, by their ids, and why.
+    left_out: Mapping[int, Reason]
+    retry_failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,8 @@ class Plan:
     because: str
     #: What is foreseen to go wrong, one sentence each.
     warnings: tuple[str, ...] = ()
+    #: Of a run that is taken up again.
+    resumption: Resumption | None = None
     key: RunKey | None = field(default=None, repr=False)
 
     @property
@@ -146,18 +163,38 @@ def routed(settings: Settings, *, is_app_only: bool | None) -> Route:
 async def warned(plan: Plan, tokens: TokenSource) -> Plan:
     """Return the plan with what is foreseen to go wrong, such as a token that will not last."""
     bearer = None if tokens.is_renewable else read(await tokens.token())
-    if bearer is None or bearer.expires_at is None:
-        return plan
-    why = ends_too_early(bearer.expires_at, utc_now(), plan.duration.seconds)
-    return replace(plan, warnings=(why,)) if why else plan
+    ends_at = bearer.expires_at if bearer else None
+    expiry = ends_too_early(ends_at, utc_now(), plan.duration.seconds) if ends_at else None
+    return replace(plan, warnings=tuple(filter(None, (expiry, risk(plan.folder)))))
 
 
-def show(folder: Path, engine: Engine, settings: Settings, key: RunKey | None = None) -> Plan:
-    """Read the plan that a run folder holds, to be carried out by these settings, and tell the log of it."""
+def show(
+    folder: Path,
+    engine: Engine,
+    settings: Settings,
+    key: RunKey | None = None,
+    *,
+    resumption: Resumption | None = None,
+) -> Plan:
+    """Read the plan that a run folder holds, to be carried out by these settings, and tell the log of it.
+
+    With a `resumption`, it is shown as it will be once that is agreed to.
+    """
     line = record.load(engine)
-    counts = rows.counts(engine)
-    ready = counts[State.READY]
+    if resumption is not None:
+        line = replace(line, operator=resumption.operator, unchecked=resumption.unchecked)
+    counts, excluded = rows.counts(engine), Counter(rows.excluded_by_reason(engine))
     first = rows.work(engine, State.READY, limit=1)
+    if resumption is not None and resumption.retry_failed:
+        failed, left_out = rows.work(engine, State.FAILED), resumption.left_out
+        again = [work for work in failed if work.id not in left_out]
+        first = first or again[:1]
+        excluded += Counter(left_out[work.id] for work in failed if work.id in left_out)
+        counts[State.READY] += len(again)
+        counts[State.EXCLUDED] += len(failed) - len(again)
+        counts[State.DOUBTFUL] += counts[State.UNRESOLVED]
+        counts[State.FAILED] = counts[State.UNRESOLVED] = 0
+    ready = counts[State.READY]
     told = {state: count for state, count in counts.items() if count}
     events.tell("planned", run=line.run_id, state=line.state, tenant=line.operator.tenant_id, rows=told)
     return Plan(
@@ -166,9 +203,10 @@ def show(folder: Path, engine: Engine, settings: Settings, key: RunKey | None = 
         record=line,
         because=_because(line, settings),
         counts=counts,
-        excluded=rows.excluded_by_reason(engine),
+        excluded=dict(excluded),
         first_request=_request_text(line, settings, first[0].object_id) if first else None,
         duration=predicted(ready, settings, known_of(line)),
+        resumption=resumption,
         key=key,
     )
 
@@ -239,12 +277,18 @@ def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], o
         method=settings.method,
         settings=settings.recorded(),
         sources=tuple(
-            record.SourceRecord(source.name, source.sha256, source.records, source.account_column) for source in sources
+            record.SourceRecord(source.name, source.sha256, source.records, source.account_column, _path(source))
+            for source in sources
         ),
         cohort_columns=tuple(columns),
         ticket=settings.ticket,
         justification=settings.justification,
     )
+
+
+def _path(source: cohort.Source) -> str | None:
+    place = source.table.origin.place
+    return None if isinstance(place, bytes) else str(place)
 
 
 def _because(line: record.RunRecord, settings: Settings) -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchreset.clock import utc_now
+from batchreset.engine.followed import UNNAMED, Followed, Operation
 from batchreset.engine.ledger import entry
-from batchreset.engine.tracker import UNNAMED, Followed
 from batchreset.errors import SignInError
-from batchreset.graph.resets import ResetRequest, send_reset
+from batchreset.graph.resets import ResetRequest, operation_url, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
 from batchreset.model import Fate, PasswordSource, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
-from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, SignedOut, judge
+from batchreset.policy.settling import Landed, in_force
+from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, Refused, SignedOut, judge
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 
 if TYPE_CHECKING:
@@ -62,8 +63,13 @@ class _Row:
     #: The candidate on disk, and its plain text where there is one.
     candidate_id: int | None = None
     password: Secret | None = None
-    #: Candidates of this row that may be in force, besides the present one.
-    others: int = 0
+    #: How many sends may have been taken.
+    sends: int = 0
+    #: The candidates that a send of unknown effect may have put in force, and what came of the last such send.
+    doubted: set[int] = field(default_factory=set)
+    doubt: str = "an earlier answer was lost"
+    #: Whether another password is to be tried once the directory has had its time to show the present one.
+    is_sent_again: bool = False
     #: When it was first refused (403) although others had been accepted, and whether its token was once taken no more.
     refused_at: float | None = None
     was_renewed: bool = False
@@ -112,7 +118,7 @@ class Pool:
                 task.cancel()
 
     async def _work(self, number: int) -> None:
-        while (work := self._feed.take()) is not None:
+        while (work := await self._feed.take()) is not None:
             self._outage.busy.add(number)
             try:
                 await self._reset(number, self._take_up(work))
@@ -121,7 +127,8 @@ class Pool:
 
     def _take_up(self, work: Work) -> _Row:
         """Take a row up where the status table left it: with the same candidate where it can be opened."""
-        row = _Row(work, work.state, Tally(doubtful=work.doubts))
+        tally = Tally(doubtful=max(work.tries, min(work.past.lost, 1)))
+        row = _Row(work, work.state, tally, sends=work.past.lost, doubted=set(work.past.doubted))
         passwords = self._sending.passwords
         is_given = passwords.source is PasswordSource.COLUMN
         is_usable = is_given or (passwords.source is PasswordSource.GENERATED and work.fate in _MAY_BE_SENT)
@@ -130,8 +137,6 @@ class Pool:
             row.password = passwords.key.unseal(work.sealed)
         elif work.candidate_id is not None and work.fate is Fate.UNSENT:
             self._ledger.note(candidate_fate(work.candidate_id, Fate.REPLACED))
-        elif work.fate is Fate.POSSIBLE:
-            row.others = 1
         return row
 
     async def _reset(self, number: int, row: _Row) -> None:
@@ -143,7 +148,8 @@ class Pool:
         decided = await until_decided(attempt)
         if decided.state is State.DOUBTFUL and not self._control.following_stopped.is_set():
             followed = self._followed(row)
-            followed.reason, followed.detail = decided.reason or Reason.ANSWER_LOST, decided.detail
+            followed.reason, followed.detail = Reason.ANSWER_LOST, decided.detail or row.doubt
+            followed.is_sent_again = row.is_sent_again
             self._tracker.follow(followed)
 
     async def _attempt(self, number: int, row: _Row) -> Next:
@@ -204,38 +210,48 @@ class Pool:
         is_away = self._outage.note(number, exchange.result)
         tally = Tally(doubtful=row.tally.doubtful) if is_away else row.tally
         decided = decide(verdict, tally, row.work.kind)
-        row.tally = decided.tally
-        url = None
-        if isinstance(verdict, Accepted) and verdict.location is not None:
-            url = self._sending.graph.resolve(verdict.location)
+        row.tally, row.sends = decided.tally, row.sends + isinstance(verdict, Accepted | Ambiguous)
+        location = verdict.location if isinstance(verdict, Accepted) else None
+        url = operation_url(self._sending.graph, location, row.work.object_id)
         name = type(verdict).__name__.lower()
         answer = Answered(name, exchange.status, exchange.request_id, url)
         sealed = self._sending.passwords.sealer.seal(made) if made is not None else None
         changes = [answered(exchange.client_request_id, answer), entry("write", exchange, row.work.id)]
+        candidate_id = row.candidate_id or 0
         if sealed is not None:
-            changes.append(candidate_fate(row.candidate_id or 0, Fate.POSSIBLE, sealed))
-        elif decided.state is State.FAILED:
-            changes.append(candidate_fate(row.candidate_id or 0, Fate.REFUSED))
-        elif decided.state is State.READY:
-            changes.extend(self._untouched(row))
+            changes.append(candidate_fate(candidate_id, Fate.POSSIBLE, sealed))
+        elif isinstance(verdict, Ambiguous):
+            row.doubted.add(candidate_id)
+            row.doubt = verdict.why
+        elif not isinstance(verdict, Accepted):
+            is_over = decided.state is State.FAILED or isinstance(verdict, Refused)
+            changes.extend(self._untouched(row, Fate.REFUSED if is_over else Fate.UNSENT))
         if isinstance(verdict, Accepted) and is_complete(self._sending.form.method, exchange.status):
             self._complete(row, *changes)
             return replace(decided, state=row.state)
         self._move(row, decided.state, *changes, ending=Ending(decided.reason, decided.detail))
         if isinstance(verdict, Accepted):
             followed = self._followed(row)
-            followed.send, followed.url = exchange.client_request_id, url
-            if url is None:
+            if url is not None:
+                followed.operations.append(Operation(exchange.client_request_id, candidate_id, url))
+            else:
+                followed.doubted.add(candidate_id)
                 followed.reason, followed.detail = UNNAMED
             self._tracker.follow(followed, verdict.retry_after)
         if isinstance(verdict, SignedOut):
             self._control.halt(f"the sign-in was lost ({verdict.why})", follow=False)
-        return replace(decided, again=False) if self._control.sending_stopped.is_set() else decided
+        # A password that the service made is made again, and not before it is seen what became of the first; a row in
+        # doubt when sending stops is left to the next start.
+        is_stopped = self._control.sending_stopped.is_set()
+        is_made_again = row.password is None and candidate_id in row.doubted
+        row.is_sent_again = decided.again and decided.state is State.DOUBTFUL and (is_made_again or is_stopped)
+        return replace(decided, again=False) if row.is_sent_again or is_stopped else decided
 
     def _complete(self, row: _Row, *changes: Change) -> None:
         """Settle a row whose answer was its end; the directory is still asked when it shows that."""
-        in_force = candidate_fate(row.candidate_id or 0, Fate.IN_FORCE)
-        self._ledger.complete(row.work.id, *changes, in_force, ending=Ending(settled_on=row.candidate_id))
+        settled = in_force([Landed(row.candidate_id or 0)], row.doubted)
+        fate = (candidate_fate(settled, Fate.IN_FORCE),) if settled is not None else ()
+        self._ledger.complete(row.work.id, *changes, *fate, ending=Ending(settled_on=settled))
         row.state = State.SUCCEEDED
         if row.work.password_changed_before is not None:
             self._tracker.follow(self._followed(row))
@@ -243,13 +259,11 @@ class Pool:
     def _candidate(self, row: _Row) -> list[Change]:
         """See to it that the row has a candidate to send; return the changes that put it on disk.
 
-        It counts as possible from the intent on. Where the service makes the password, each send makes another one.
+        It counts as possible from the intent on. What was in doubt is sent again only where its text is known.
         """
         passwords = self._sending.passwords
-        if row.candidate_id is not None and passwords.source is not PasswordSource.SYSTEM:
+        if row.candidate_id is not None and (row.password is not None or row.candidate_id not in row.doubted):
             return [candidate_fate(row.candidate_id, Fate.POSSIBLE)]
-        if row.candidate_id is not None:
-            row.others += bool(row.tally.doubtful)
         row.candidate_id = next(passwords.numbers)
         sealed = None
         if passwords.source is not PasswordSource.SYSTEM:
@@ -257,24 +271,21 @@ class Pool:
             sealed = passwords.sealer.seal(row.password)
         return [candidate_made(row.candidate_id, row.work.id, sealed, Fate.POSSIBLE)]
 
-    def _untouched(self, row: _Row) -> list[Change]:
+    def _untouched(self, row: _Row, fate: Fate = Fate.UNSENT) -> list[Change]:
         """Return the change that says that the candidate is not in force, where that is proven."""
-        return [] if row.tally.doubtful else [candidate_fate(row.candidate_id or 0, Fate.UNSENT)]
+        return [] if row.candidate_id in row.doubted else [candidate_fate(row.candidate_id or 0, fate)]
 
     def _move(self, row: _Row, target: State, *changes: Change, ending: Ending | None = None) -> None:
         self._ledger.move(row.work.id, row.state, target, *changes, ending=ending or Ending())
         row.state = target
 
     def _followed(self, row: _Row) -> Followed:
-        work = row.work
         return Followed(
-            reset_id=work.id,
-            object_id=work.object_id,
-            kind=work.kind,
+            work=row.work,
             state=row.state,
-            candidate_id=row.candidate_id or 0,
-            is_alone=row.others == 0,
-            has_doubts=row.tally.doubtful > 0,
-            password_changed_before=work.password_changed_before,
             sent_at=asyncio.get_running_loop().time(),
+            sends=row.sends,
+            tries=row.tally.doubtful,
+            doubted=set(row.doubted),
+            is_untold=bool(row.doubted) and self._sending.passwords.source is PasswordSource.SYSTEM,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchreset.engine import folder as folders
+from batchreset.engine import stale
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
-from batchreset.engine.plan import Plan, routed, show, warned, who_is_signed_in
+from batchreset.engine.plan import Plan, Resumption, routed, show, warned, who_is_signed_in
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import RefusedError
 from batchreset.gather import restore
@@ -18,22 +20,29 @@ from batchreset.model import RunState, State
 from batchreset.policy.pace import Pacer
 from batchreset.policy.permissions import has_lost_its_role
 from batchreset.status import database, record, rows, schema
+from batchreset.status.changes import logged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchreset.auth.token import TokenSource
+    from batchreset.model import Operator
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
+
+#: Rows of which a send may have been applied, and may be repeated; and those that --retry-failed takes up.
+_IN_DOUBT = frozenset({State.SENDING, State.DOUBTFUL})
+_GIVEN_UP = frozenset({State.FAILED, State.UNRESOLVED})
 
 
 def settings_of(folder: Path, own: Settings) -> Settings:
     """Return the settings that a run was planned with; what bounded one start does not bound the next.
 
-    Raises `RefusedError` for a rehearsal, and where the record leads elsewhere than to the cloud's own hosts or to
-    where the user's `own` settings lead: whoever can write to a run folder does not say who is sent tokens and secrets.
+    Raises `RefusedError` for a status table that is damaged, for a rehearsal, and where the record leads elsewhere than
+    to the cloud's own hosts or to where the user's `own` settings lead: whoever can write to a run folder does not say
+    who is sent tokens and secrets.
     """
-    engine = database.connect(folder)
+    engine = database.connect(folder, is_checked=True)
     try:
         line = record.load(engine)
     finally:
@@ -53,11 +62,17 @@ def settings_of(folder: Path, own: Settings) -> Settings:
     return settings if line.state is RunState.PLANNED else settings.but(limit=None, stop_after=None)
 
 
-async def prepare(folder: Path, settings: Settings, tokens: TokenSource, *, retry_failed: bool) -> Plan:
+async def prepare(
+    folder: Path, settings: Settings, tokens: TokenSource, *, retry_failed: bool = False, anyway: bool = False
+) -> Plan:
     """Screen the ready rows again and return what is left to do; `settings` are those that `settings_of` returned.
 
-    Raises `RefusedError` where the sign-in is for another tenant or has lost its role, `LockedError` when another
-    process works on the run, `StatusTableError` when its table cannot be used.
+    Nothing of the run is changed yet but for what is known of its ready rows: that is for `agree`. `retry_failed` is to
+    take up the failed rows too; `anyway` is to go on although something is no longer as it was, which the plan's
+    warnings then tell.
+
+    Raises `RefusedError` where the sign-in is for another tenant or has lost its role, or for such a difference;
+    `LockedError` when another process works on the run, `StatusTableError` when its table cannot be used.
     """
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
@@ -69,25 +84,56 @@ async def prepare(folder: Path, settings: Settings, tokens: TokenSource, *, retr
             async with GraphSession(settings.graph_root, tokens, connections=settings.workers) as graph:
                 directory = Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
                 operator = await who_is_signed_in(directory)
-                if operator.tenant_id != line.operator.tenant_id:
-                    raise RefusedError(
-                        f"{folder.name} was planned for {line.operator.tenant_text}; "
-                        f"you are signed in to {operator.tenant_text}."
-                    )
-                if has_lost_its_role(line.operator, operator):
-                    raise RefusedError(
-                        f"{operator.user} holds none of the directory roles that may reset any more, and did when "
-                        f"{folder.name} was last worked on: activate the role, then resume."
-                    )
+                _refuse_strangers(line, operator)
+                different = stale.differences(line, operator, settings)
+                if different and not anyway:
+                    stale.refuse(line, different)
                 routed(settings.but(method=line.method), is_app_only=operator.is_application)
                 rules, unchecked = await rules_for(directory, operator, line.method, settings)
-                if retry_failed:
-                    rows.move_all(engine, State.FAILED, State.READY)
-                    rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
-                await screen_rows(engine, directory, rules)
-            record.note_screening(engine, operator, unchecked)
+                also = _IN_DOUBT | (_GIVEN_UP if retry_failed else frozenset())
+                left_out = await screen_rows(engine, directory, rules, also=also)
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
-            return await warned(show(folder, engine, settings), tokens)
+            resumption = Resumption(operator, unchecked, different, left_out, retry_failed)
+            plan = await warned(show(folder, engine, settings, resumption=resumption), tokens)
+            return replace(plan, warnings=(*plan.warnings, *(f"{clause}." for clause in different)))
         finally:
             engine.dispose()
+
+
+def agree(plan: Plan) -> None:
+    """Write down that a run is taken up again, as `prepare` found it: by whom, and what may be sent of it.
+
+    Failed rows are taken up where that was asked for; rows in doubt that are left out by now are sent no more.
+    """
+    resumption = plan.resumption
+    if resumption is None:
+        return
+    with folders.locked(plan.folder), plain_errors(plan.folder):
+        engine = database.connect(plan.folder)
+        try:
+            record.note_screening(engine, resumption.operator, resumption.unchecked)
+            if resumption.retry_failed:
+                rows.move_all(engine, State.FAILED, State.READY)
+                rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
+            rows.screened(engine, [(number, None, reason) for number, reason in resumption.left_out.items()])
+            rows.hold_back(engine, resumption.left_out)
+            if resumption.different:
+                told = logged("taken up anyway", because=resumption.different, operator=resumption.operator.user)
+                with engine.begin() as connection:
+                    connection.execute(schema.audit.insert(), told.values)
+        finally:
+            engine.dispose()
+
+
+def _refuse_strangers(line: record.RunRecord, operator: Operator) -> None:
+    """Raise `RefusedError` for a sign-in that cannot carry on with the run, whatever anybody says."""
+    if operator.tenant_id != line.operator.tenant_id:
+        raise RefusedError(
+            f"{line.run_id} was planned for {line.operator.tenant_text}; you are signed in to {operator.tenant_text}."
+        )
+    if has_lost_its_role(line.operator, operator):
+        raise RefusedError(
+            f"{operator.user} holds none of the directory roles that may reset any more, and did when "
+            f"{line.run_id} was last worked on: activate the role, then resume."
+        )

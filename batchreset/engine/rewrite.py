@@ -21,7 +21,7 @@ def write_again(folder: Path) -> Summary:
     A run that still says `running` once its lock is ours was killed: it was interrupted, and is said to be.
     """
     with folders.locked(folder):
-        engine = database.connect(folder)
+        engine = database.connect(folder, is_checked=True)
         try:
             if record.load(engine).state is RunState.RUNNING:
                 record.note(engine, state=RunState.INTERRUPTED)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import signal
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from batchreset import report
 from batchreset.clock import timestamp
-from batchreset.engine import events
+from batchreset.engine import events, signals
 from batchreset.engine import folder as folders
 from batchreset.engine.control import Control
 from batchreset.engine.faults import plain_errors
@@ -28,7 +26,7 @@ from batchreset.engine.pool import Passwords, Pool, Sending
 from batchreset.engine.progress import Teller
 from batchreset.engine.standing import Evidence, Standing, roles_of
 from batchreset.engine.tracker import Patience, Tracker
-from batchreset.errors import BatchResetError, KeyMissingError
+from batchreset.errors import BatchResetError, HaltedError, KeyMissingError, RefusedError
 from batchreset.graph.directory import Directory, probe
 from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
@@ -97,7 +95,7 @@ async def _carry_out(folder: Path, engine: Engine, settings: Settings, means: Me
     )
     control, clock = Control(), asyncio.get_running_loop().time
     start = clock()
-    with _signals(control):
+    with signals.heard(control):
         try:
             with plain_errors(folder):
                 await _work(engine, settings, means, control)
@@ -122,7 +120,10 @@ async def _account_for(folder: Path, engine: Engine, control: Control, seconds: 
             seconds=seconds,
         )
     finally:
-        summary = await asyncio.to_thread(report.write, folder, engine)
+        try:
+            summary = await asyncio.to_thread(report.write, folder, engine)
+        except RefusedError as error:
+            raise HaltedError(str(error)) from error  # too late to be a refusal: things were sent
     events.tell(
         "ended",
         run=summary.run_id,
@@ -159,12 +160,13 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
                 deadline=seconds(settings.deadline, "--deadline"),
                 lag=seconds(settings.directory_lag, "--directory-lag"),
             )
-            tracker = Tracker(graph, routes, ledger, control, patience)
+            feed = Feed(engine, control, settings.limit)
+            tracker = Tracker(graph, routes, ledger, control, patience, feed)
             directory = Directory(graph, routes.reads, lambda exchange: ledger.note(entry("read", exchange)))
             evidence = Evidence(roles_of(directory, line.operator), tracker.reread)
             standing = Standing(graph, line.operator.roles, evidence, ledger, control)
-            may_send_again = means.key is not None or settings.password_source is PasswordSource.SYSTEM
-            first = take_up(engine, graph, tracker, may_send_again=may_send_again)
+            may_repeat = means.key is not None and settings.password_source is not PasswordSource.SYSTEM
+            take_up(engine, graph, tracker, feed, may_repeat=may_repeat, deadline=patience.deadline)
             sending = Sending(
                 graph=graph,
                 turnstile=routes.resets,
@@ -179,7 +181,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
                 standing=standing,
             )
             outage = Outage(_prober(graph, ledger), control)
-            pool = Pool(Feed(engine, first, control, settings.limit), sending, tracker, ledger, outage, control)
+            pool = Pool(feed, sending, tracker, ledger, outage, control)
             teller = Teller(ledger, control, routes.resets, means.progress)
             with _time_limit(settings.stop_after, control):
                 await _drive(pool.run(settings.workers), tracker, control, teller)
@@ -233,28 +235,3 @@ def _prober(graph: GraphSession, ledger: Ledger) -> Callable[[], Awaitable[Resul
         return exchange.result
 
     return ask
-
-
-@contextmanager
-def _signals(control: Control) -> Iterator[None]:
-    """Stop gently on the first Ctrl-C or termination signal, at once on the second; what is queued is still written.
-
-    A signal that whoever started us wants ignored (nohup) stays ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def handle(_number: int, _frame: object) -> None:
-        loop.call_soon_threadsafe(control.interrupt)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, handle) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,11 +12,12 @@ from batchreset.status import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Engine
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Method, Operator
+    from batchreset.model import Method, Operator, Reason, State
     from batchreset.settings import Settings
 
 #: $batch requests under way at once.
@@ -46,15 +47,24 @@ async def rules_for(
 
 
 async def screen_rows(
-    engine: Engine, directory: Directory, rules: Rules, progress: Callable[[int], None] = lambda _: None
-) -> None:
-    """Look every ready row up and exclude those with a reason. `progress` is told how many have been looked up.
+    engine: Engine,
+    directory: Directory,
+    rules: Rules,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    also: AbstractSet[State] = frozenset(),
+) -> dict[int, Reason]:
+    """Look every ready row up, exclude those with a reason, and return their ids with it.
+
+    Rows in the states `also` are looked up and told alike, but none of them is moved. `progress` is told how
+    many have been looked up.
 
     Raises `DirectoryError`, in a group, when accounts may not be read: what is sent is keyed by object id.
     """
     rows.exclude_repeats(engine, by_object_id=False)
     places = asyncio.Semaphore(_BATCHES)
     done = 0
+    left_out: dict[int, Reason] = {}
 
     async def look_up(chunk: list[tuple[int, str]]) -> None:
         nonlocal done
@@ -66,12 +76,15 @@ async def screen_rows(
             ) from error
         finally:
             places.release()
-        rows.screened(engine, [(number, found.get(key), screen(found.get(key), rules)) for number, key in chunk])
+        told = [(number, found.get(key), screen(found.get(key), rules)) for number, key in chunk]
+        rows.screened(engine, told)
+        left_out.update({number: reason for number, _, reason in told if reason is not None})
         done += len(chunk)
         progress(done)
 
     async with asyncio.TaskGroup() as group:
-        for chunk in rows.unscreened(engine, LOOKUP_SIZE):
+        for chunk in rows.unscreened(engine, LOOKUP_SIZE, also):
             await places.acquire()
             group.create_task(look_up(chunk))
     rows.exclude_repeats(engine, by_object_id=True)
+    return left_out

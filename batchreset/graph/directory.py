@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from multidict import CIMultiDict
-
 from batchreset.auth.bearer import read
 from batchreset.clock import utc_now
 from batchreset.errors import DirectoryError, SignInError
+from batchreset.graph.answers import accounts, children, role_name, text_in, values_in
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import MAX_BATCH_BODY
-from batchreset.model import Account, Kind, Operator, Reason
+from batchreset.model import Operator, Reason
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
 from batchreset.policy.verdict import (
     Accepted,
@@ -28,11 +27,12 @@ from batchreset.policy.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from batchreset.auth.bearer import Bearer
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
+    from batchreset.model import Account
     from batchreset.policy.verdict import Result
 
 #: Microsoft's limits: values in one `in (...)`, requests in one $batch.
@@ -41,6 +41,8 @@ BATCH_REQUESTS = 20
 #: Accounts that one $batch looks up.
 LOOKUP_SIZE = IN_VALUES * BATCH_REQUESTS
 
+#: Pages of a collection: a hundred thousand entries, where a page holds a hundred.
+_MOST_PAGES = 1000
 _SELECT = "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSyncEnabled,lastPasswordChangeDateTime"
 
 
@@ -80,33 +82,32 @@ class Directory:
         bearer = read(await self._graph.token())
         me = None if bearer and bearer.is_app_only else await self._me()
         tenant = await self._tenant(bearer)
-        if not _text(tenant, "id"):
+        if not text_in(tenant, "id"):
             raise DirectoryError("The directory did not tell which tenant this is; nothing was sent.")
         if me is not None:
-            object_id, user = _text(me, "id") or None, _text(me, "userPrincipalName")
+            object_id, user = text_in(me, "id") or None, text_in(me, "userPrincipalName")
         else:
             object_id, user = None, f"application {bearer.client_id}" if bearer else "an application"
-        return Operator(object_id, user, _text(tenant, "id"), _text(tenant, "displayName"))
+        return Operator(object_id, user, text_in(tenant, "id"), text_in(tenant, "displayName"))
 
     async def _me(self) -> dict[str, Any] | None:
         """Read who is signed in; None where it is an application, which Graph has no `me` for (400)."""
         try:
-            me: dict[str, Any] = await self._read("/me?$select=id,userPrincipalName")
+            return await self._read("/me?$select=id,userPrincipalName", lambda told: bool(text_in(told, "id")))
         except LookUpRefusedError as error:
             if error.reason is not Reason.REQUEST_REFUSED:
                 raise
             return None
-        return me
 
     async def _tenant(self, bearer: Bearer | None) -> dict[str, Any]:
         """Read which tenant this is; where that is refused, the token names it by its id."""
         try:
-            organizations = _values(await self._read("/organization?$select=id,displayName"))
+            page = await self._read("/organization?$select=id,displayName", _page_of("id"))
         except LookUpRefusedError:
             if bearer is None or not bearer.tenant_id:
                 raise
             return {"id": bearer.tenant_id}
-        return organizations[0] if organizations else {}
+        return (values_in(page) or [{}])[0]
 
     async def own_roles(self, operator: Operator) -> frozenset[str] | None:
         """Return the directory roles that whoever is signed in holds now, by their names, or ids where none is told.
@@ -117,12 +118,12 @@ class Directory:
         try:
             if not operator.is_application:
                 path = "/me/transitiveMemberOf/microsoft.graph.directoryRole?$select=id,displayName,roleTemplateId"
-                found = [_role(role) async for page in self._pages(path) for role in page]
+                found = [role_name(role) async for page in self._pages(path) for role in page]
             elif (bearer := read(await self._graph.token())) and bearer.object_id:
                 mine = quote(f"principalId eq '{bearer.object_id}'", safe="")
                 path = f"/roleManagement/directory/roleAssignments?$filter={mine}&$expand=roleDefinition"
                 found = [
-                    _text(assigned.get("roleDefinition"), "displayName") or _text(assigned, "roleDefinitionId")
+                    text_in(assigned.get("roleDefinition"), "displayName") or text_in(assigned, "roleDefinitionId")
                     async for page in self._pages(path)
                     for assigned in page
                 ]
@@ -130,15 +131,17 @@ class Directory:
                 return None
         except LookUpRefusedError:
             return None
-        return frozenset(found)
+        return frozenset(found) if all(found) else None
 
     async def privileged(self) -> frozenset[str]:
         """Return the object ids, in lower case, of all who hold a directory role; read once for the tenant."""
-        found = [
-            _text(assignment, "principalId").lower()
-            async for page in self._pages("/roleManagement/directory/roleAssignments?$select=principalId")
+        found = {
+            text_in(assignment, "principalId").lower()
+            async for page in self._pages(
+                "/roleManagement/directory/roleAssignments?$select=principalId", "principalId"
+            )
             for assignment in page
-        ]
+        }
         return frozenset(found)
 
     async def find(self, keys: Sequence[str]) -> dict[str, Account]:
@@ -158,12 +161,13 @@ class Directory:
             verdict = judge(exchange.result, utc_now())
             told: list[tuple[Verdict, Result]] = [(verdict, exchange.result)]
             if isinstance(verdict, Accepted) and isinstance(exchange.result, Answer):
-                for number, answer in _children(exchange.result.body, pending):
+                for number, answer in children(exchange.result, pending):
                     child = judge(answer, utc_now())
                     told.append((child, answer))
-                    if isinstance(child, Accepted):
+                    users = accounts(answer.body) if isinstance(child, Accepted) else None
+                    if users is not None:
                         del pending[number]
-                        found.update(_by_key(_values(answer.body)))
+                        found.update(users)
             throttled = [(each, result) for each, result in told if isinstance(each, Throttled)]
             longest, its_result = max(throttled, key=lambda each: each[0].retry_after or 0.0, default=told[0])
             self._turnstile.tell(longest, stamp, its_result)
@@ -173,10 +177,10 @@ class Directory:
         await until_decided(attempt)
         return {key: found[key] for key in keys if key in found}
 
-    async def _read(self, path: str) -> Any:
-        """GET one thing; retried."""
+    async def _read(self, path: str, fits: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """GET one thing; retried, also where the answer is no object that `fits`."""
         tries = 0
-        body: Any = None
+        body: dict[str, Any] = {}
 
         async def attempt() -> _Try:
             nonlocal tries, body
@@ -186,25 +190,33 @@ class Directory:
             verdict = judge(exchange.result, utc_now())
             self._turnstile.tell(verdict, stamp, exchange.result)
             tries += not isinstance(verdict, Throttled)
-            if isinstance(verdict, Accepted) and isinstance(exchange.result, Answer):
-                body = exchange.result.body if isinstance(exchange.result.body, dict) else None
-            return _next([verdict], done=body is not None, tries=tries, what=path.partition("?")[0])
+            told = exchange.result.body if isinstance(exchange.result, Answer) else None
+            if isinstance(verdict, Accepted) and isinstance(told, dict) and fits(told):
+                body = told
+            return _next([verdict], done=bool(body), tries=tries, what=path.partition("?")[0])
 
         await until_decided(attempt)
         return body
 
-    async def _pages(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield the values of each page, to the end."""
-        following: str | None = path
-        while following is not None:
-            body = await self._read(following)
-            yield _values(body)
+    async def _pages(self, path: str, key: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the values of each page, to the end. Each has a text under `key`.
+
+        Raises `DirectoryError` where the end does not come, too.
+        """
+        page = path
+        for _ in range(_MOST_PAGES):
+            body = await self._read(page, _page_of(key))
+            yield values_in(body) or []
             link = body.get("@odata.nextLink")
             if link is None:
                 return
-            following = self._graph.resolve(str(link))
+            following = self._graph.resolve(link) if isinstance(link, str) and link else None
             if following is None:
                 raise DirectoryError("The directory's next page leads to another host; it was not followed.")
+            page = following
+        raise DirectoryError(
+            f"The directory's pages do not end ({path.partition('?')[0]}: {_MOST_PAGES:,} were read); nothing was sent."
+        )
 
 
 async def ask_about(graph: GraphSession, object_id: str) -> Exchange:
@@ -215,6 +227,10 @@ async def ask_about(graph: GraphSession, object_id: str) -> Exchange:
 async def probe(graph: GraphSession) -> Exchange:
     """Ask for something harmless, to see whether the service answers."""
     return await graph.send("GET", "/organization?$select=id")
+
+
+def _page_of(key: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda body: values_in(body, key) is not None
 
 
 def _next(verdicts: Sequence[Verdict], *, done: bool, tries: int, what: str) -> _Try:
@@ -248,60 +264,3 @@ def _filters(keys: Sequence[str]) -> Iterator[str]:
 
 def _batch(pending: dict[int, str]) -> dict[str, Any]:
     return {"requests": [{"id": str(number), "method": "GET", "url": url} for number, url in pending.items()]}
-
-
-def _children(body: Any, pending: dict[int, str]) -> list[tuple[int, Answer]]:
-    """Return the answers to what is pending. A child with a foreign, repeated or malformed id is passed over."""
-    responses = body.get("responses") if isinstance(body, dict) else None
-    answers: dict[int, Answer] = {}
-    for child in responses if isinstance(responses, list) else []:
-        if not isinstance(child, dict) or not isinstance(child.get("status"), int):
-            continue
-        name = child.get("id")
-        number = int(name) if isinstance(name, str) and name.isascii() and name.isdecimal() else -1
-        if number in pending and number not in answers:
-            headers = child.get("headers")
-            given = headers.items() if isinstance(headers, dict) else ()
-            folded = CIMultiDict((key, str(value)) for key, value in given)
-            answers[number] = Answer(child["status"], folded, child.get("body"))
-    return list(answers.items())
-
-
-def _by_key(users: Iterable[dict[str, Any]]) -> dict[str, Account]:
-    found = {}
-    for user in users:
-        object_id, name = _text(user, "id"), _text(user, "userPrincipalName")
-        if not object_id or not name:
-            continue
-        enabled, changed = user.get("accountEnabled"), user.get("lastPasswordChangeDateTime")
-        account = Account(
-            object_id=object_id,
-            user=name,
-            display_name=_text(user, "displayName"),
-            kind=_kind(user),
-            enabled=enabled if isinstance(enabled, bool) else None,
-            password_changed_at=changed if isinstance(changed, str) else None,
-        )
-        found[object_id.lower()] = account
-        found[name.lower()] = account
-    return found
-
-
-def _kind(user: dict[str, Any]) -> Kind:
-    if user.get("onPremisesSyncEnabled") is True:
-        return Kind.SYNCHRONISED
-    return Kind.GUEST if _text(user, "userType").lower() == "guest" else Kind.CLOUD
-
-
-def _role(role: dict[str, Any]) -> str:
-    return _text(role, "displayName") or _text(role, "roleTemplateId") or _text(role, "id")
-
-
-def _values(body: Any) -> list[dict[str, Any]]:
-    values = body.get("value") if isinstance(body, dict) else None
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _text(value: Any, name: str) -> str:
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else ""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from multidict import CIMultiDict
+
 from batchreset.graph.profiles import profile_body, profile_path
 from batchreset.model import Method
 from batchreset.policy.routing import profile_properties
-from batchreset.policy.verdict import Answer
+from batchreset.policy.verdict import Answer, user_in
 from batchreset.secret import Secret
 from batchreset.settings import pairs
 
@@ -73,7 +75,7 @@ async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchan
     """Send a reset; return what came of it, and the password the service made, if it made one.
 
     No password is left in the exchange: the one made by the service is taken out of the body, and one that the
-    service quotes back is masked.
+    service quotes back is masked, or its header left out.
     """
     plain = request.password.reveal() if request.password is not None else None
     verb, path, body = request.form.write(request.object_id, plain)
@@ -81,11 +83,11 @@ async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchan
         verb, path, body=body, headers=request.form.headers, client_request_id=request.client_request_id
     )
     result = exchange.result
-    if not isinstance(result, Answer) or result.body is None:
+    if not isinstance(result, Answer):
         return exchange, None
-    made = _made_password(result.body) if request.password is None else None
-    cleaned = replace(result, body=_without(result.body, request.password))
-    return replace(exchange, result=cleaned), made
+    made = _made_password(result.body) if plain is None else None
+    secret = made.reveal() if made is not None else plain
+    return replace(exchange, result=_without(result, secret)), made
 
 
 def _made_password(body: Any) -> Secret | None:
@@ -93,16 +95,22 @@ def _made_password(body: Any) -> Secret | None:
     return Secret(text) if isinstance(text, str) and text else None
 
 
-def _without(body: Any, password: Secret | None) -> Any:
-    """Keep of a body only its error, with the password masked where the service quotes it."""
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None
-    plain = password.reveal() if password is not None else None
-    shown = {name: str(error.get(name) or "") for name in ("code", "message")}
-    if plain:
-        shown = {name: text.replace(plain, "***") for name, text in shown.items()}
-    return {"error": shown}
+def _without(answer: Answer, secret: str | None) -> Answer:
+    """Keep of an answer's body only its error, and of all that only what does not hold the password."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    shown = {name: str(error.get(name) or "") for name in ("code", "message")} if isinstance(error, dict) else None
+    headers = answer.headers
+    if secret:
+        shown = shown and {name: text.replace(secret, "***") for name, text in shown.items()}
+        if any(secret in text for text in headers.values()):
+            headers = CIMultiDict((name, text) for name, text in headers.items() if secret not in text)
+    return replace(answer, headers=headers, body=None if shown is None else {"error": shown})
+
+
+def operation_url(graph: GraphSession, location: str | None, object_id: str) -> str | None:
+    """Return where the operation of this account's reset is; None where `location` leads elsewhere, or to another's."""
+    url = graph.resolve(location) if location else None
+    return url if url and user_in(url) == object_id.lower() else None
 
 
 async def look_at_operation(graph: GraphSession, url: str) -> Exchange:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from aiohttp.connector import Connection
+
     from batchreset.auth.token import TokenSource
     from batchreset.secret import Secret
 
@@ -30,8 +33,19 @@ MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 8 * MAX_BODY
 #: To reach the host, to have a connection at all where others hold them, and for the whole request.
 _REACH_SECONDS, _CONNECT_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 100.0
-#: What aiohttp raises while there is no connection yet, so that nothing of a request can have left.
+#: Halves of letters beyond the first 65,536, escaped or not, or UTF-16: the one cannot be written without the other.
+_HALF_A_LETTER = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
+#: What a service may call a request: usually a GUID.
+_NAME = re.compile(r"[\w.:/+=|-]{1,100}", re.ASCII)
+
+
+class _HungUpError(aiohttp.ClientError):
+    """A proxy hung up before there was a connection through it."""
+
+
+#: What is raised while there is no connection yet, so that nothing of a request can have left.
 _NEVER_LEFT = (
+    _HungUpError,
     aiohttp.ClientConnectorError,
     aiohttp.ClientProxyConnectionError,
     aiohttp.ClientHttpProxyError,
@@ -61,12 +75,28 @@ class Exchange:
 
     @property
     def request_id(self) -> str | None:
-        """The service's own name of the request, for Microsoft's support."""
-        return self._answer.headers.get("request-id") if self._answer else None
+        """The service's own name of the request, for Microsoft's support; None where that could be no name."""
+        name = self._answer.headers.get("request-id", "") if self._answer else ""
+        return name if _NAME.fullmatch(name) else None
 
     @property
     def _answer(self) -> Answer | None:
         return self.result if isinstance(self.result, Answer) else self.refused
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a proxy that hangs up from a server that does: aiohttp raises the same for both."""
+
+    async def connect(  # the signature is aiohttp's
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  the same
+    ) -> Connection:
+        try:
+            return await super().connect(req, traces, timeout)
+        except aiohttp.ServerDisconnectedError as error:
+            raise _HungUpError from error
 
 
 def new_request_id() -> str:
@@ -101,7 +131,7 @@ class GraphSession:
     async def __aenter__(self) -> Self:
         secure = trusted() if self._base.scheme == "https" else True
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=secure),
+            connector=_Connector(limit=self._connections, ssl=secure),
             timeout=aiohttp.ClientTimeout(total=_TOTAL_SECONDS, connect=_CONNECT_SECONDS, sock_connect=_REACH_SECONDS),
             headers={"User-Agent": f"batchreset/{__version__}", "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -198,7 +228,7 @@ class GraphSession:
                 proxy=self._proxy,
                 allow_redirects=False,
             ) as response:
-                return await _read(response, max_body)
+                return await _read(response, max_body, headers["Authorization"].removeprefix("Bearer "))
         except _NEVER_LEFT as error:
             return NotSent(_why(error))
         except (aiohttp.ClientError, OSError) as error:
@@ -210,8 +240,11 @@ def _origin(url: URL) -> tuple[str | None, ...]:
     return url.scheme, url.host and url.host.lower(), str(url.port), url.user, url.password
 
 
-async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
-    """Read the body to its limit. The status line is known by now, so whatever happens here is still an answer."""
+async def _read(response: aiohttp.ClientResponse, max_body: int, token: str) -> Answer:
+    """Read the body to its limit. The status line is known by now, so whatever happens here is still an answer.
+
+    An error that quotes the token goes on without it.
+    """
     received = bytearray()
     try:
         while chunk := await response.content.readany():
@@ -219,7 +252,11 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> Answer:
             if len(received) > max_body:
                 response.close()
                 return Answer(response.status, response.headers, readable=False)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            received = received.replace(token.encode(), b"***")
         body = json.loads(received) if received.strip() else None
+        if _HALF_A_LETTER.search(received):
+            json.dumps(body, ensure_ascii=False).encode()  # no text at all, where the other half is missing
     except (aiohttp.ClientError, OSError, ValueError, RecursionError):
         return Answer(response.status, response.headers, readable=False)
     return Answer(response.status, response.headers, body)
@@ -232,6 +269,8 @@ def _why(error: Exception) -> str:
         return f"the certificate of {error.host} is not trusted: {why} (SSL_CERT_FILE adds a private authority's)"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection to {error.host}: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, _HungUpError):
+        return "the proxy hung up"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
     told = str(error) if isinstance(error, OSError) else ""

@@ -6,20 +6,18 @@ not published, so whatever is not recognised is treated by its status alone.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
 
 from batchreset.model import Reason
+from batchreset.policy.waits import wait_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
-#: A Retry-After beyond an hour is taken for an hour: the quota is asked again then.
-LONGEST_RETRY_AFTER = 3600.0
 #: Right after the POST the operation may not be visible on every replica yet; a 404 means "ask again" this long.
 NOT_VISIBLE_YET = 60.0
 
@@ -127,7 +125,8 @@ Verdict: TypeAlias = Accepted | Throttled | Transient | Ambiguous | Refused | Si
 def judge(result: Result, now: datetime) -> Verdict:
     """Say what the answer to a write means. `now` is wall-clock UTC, for a Retry-After that is a date.
 
-    Any 2xx is accepted, unless it neither can be read nor names an operation: something on the way may have written it.
+    Any 2xx is accepted, unless it neither can be read nor names an operation: something on the way may have written it,
+    as it has any redirect, since Graph knows none.
     """
     if isinstance(result, NotSent):
         return Transient(result.why)
@@ -135,7 +134,7 @@ def judge(result: Result, now: datetime) -> Verdict:
         return SignedOut(result.why)
     if isinstance(result, Lost):
         return Ambiguous(result.why)
-    wait = retry_after(result.headers.get("Retry-After"), now)
+    wait = wait_in(result.headers, now)
     status = result.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         location = result.headers.get("Location")
@@ -148,9 +147,16 @@ def judge(result: Result, now: datetime) -> Verdict:
         return Transient(why, wait)
     if status == HTTPStatus.UNAUTHORIZED:
         return SignedOut(why)
+    if is_redirect(status):
+        return Ambiguous(f"{why}: a redirect, which is not followed")
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(why)
     return Refused(_reason(result), why)
+
+
+def is_redirect(status: int) -> bool:
+    """Say whether a status sends the client elsewhere."""
+    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
 
 
 def _reason(answer: Answer) -> Reason:
@@ -173,11 +179,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The operation has ended; `detail` is the service's `statusDetail`."""
+    """The operation has ended; `detail` is the service's `statusDetail`, `at` its `lastActionDateTime`."""
 
     succeeded: bool
     status: str
     detail: str
+    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +197,8 @@ class Unreadable:
 Look: TypeAlias = Running | Ended | Unreadable | Throttled | Transient | SignedOut
 
 
-def judge_look(result: Result, age: float, now: datetime) -> Look:
-    """Say what the answer to a look at an operation means.
+def judge_look(result: Result, object_id: str, age: float, now: datetime) -> Look:
+    """Say what the answer to a look at an operation of this account's means.
 
     `age` is seconds since the operation was accepted. The body alone decides (Microsoft publishes a sample where
     the GET itself answers 202); a status never heard of means go on asking.
@@ -200,10 +207,10 @@ def judge_look(result: Result, age: float, now: datetime) -> Look:
         return SignedOut(result.why)
     if not isinstance(result, Answer):
         return Transient(result.why)
-    wait = retry_after(result.headers.get("Retry-After"), now)
+    wait = wait_in(result.headers, now)
     status = result.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return _operation(result, wait)
+        return _operation(result, object_id, wait)
     why = describe(result)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(wait)
@@ -211,41 +218,67 @@ def judge_look(result: Result, age: float, now: datetime) -> Look:
         return SignedOut(why)
     if status == HTTPStatus.NOT_FOUND and age < NOT_VISIBLE_YET:
         return Running("not visible yet", wait)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+    if is_redirect(status) or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return Transient(why, wait)
     return Unreadable(why)
 
 
-def _operation(answer: Answer, wait: float | None) -> Look:
+def _operation(answer: Answer, object_id: str, wait: float | None) -> Look:
     body = answer.body
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):
         return Transient("the operation's body could not be read", wait)
+    if (user := user_in(body.get("resourceLocation"))) and "@" not in user and user != object_id.lower():
+        return Unreadable("it is the operation of another account")
     status: str = body["status"]
     detail = str(body.get("statusDetail") or "")[:_SHOWN_MESSAGE]
+    is_good, at = has_succeeded(status), body.get("lastActionDateTime")
+    if is_good is None:
+        return Running(status, wait)
+    return Ended(is_good, status, detail, at[:_SHOWN_MESSAGE] if isinstance(at, str) else None)
+
+
+def has_succeeded(status: str) -> bool | None:
+    """Say how an operation of this status has ended; None where it has not."""
     if status.casefold() in _SUCCEEDED:
-        return Ended(succeeded=True, status=status, detail=detail)
-    if status.casefold() == "failed":
-        return Ended(succeeded=False, status=status, detail=detail)
-    return Running(status, wait)
+        return True
+    return False if status.casefold() == "failed" else None
 
 
-def retry_after(text: str | None, now: datetime) -> float | None:
-    """Read Retry-After in seconds: an integer, a decimal (Graph's own sample is `2.128`) or an HTTP date.
+def user_in(url: Any) -> str | None:
+    """Return whom a URL of Graph's is about, in lower case: the segment of its path after `users`.
 
-    None where it is absent or nonsense; never negative, and at most `LONGEST_RETRY_AFTER`.
+    None where it has none, or steps back on its way.
     """
-    if text is None:
+    segments = [unquote(each).lower() for each in url.partition("?")[0].split("/")] if isinstance(url, str) else []
+    if "users" not in segments[:-1] or not {".", ".."}.isdisjoint(segments):
         return None
+    return segments[segments.index("users") + 1]
+
+
+def changed_at(result: Result, object_id: str) -> str | None:
+    """Return what a look at this account says of when its password last changed; None where it says nothing of it."""
+    body = result.body if isinstance(result, Answer) else None
+    if not isinstance(body, dict) or str(body.get("id")).lower() != object_id.lower():
+        return None
+    time = body.get("lastPasswordChangeDateTime")
+    return time if isinstance(time, str) else None
+
+
+def has_changed(before: str | None, now: str | None) -> bool:
+    """Say whether two times of the directory's prove that a password changed between them.
+
+    An earlier one comes from a copy that is behind, and what is no time proves nothing.
+    """
+    earlier, later = _time(before), _time(now)
+    return earlier is not None and later is not None and later > earlier
+
+
+def _time(text: str | None) -> datetime | None:
     try:
-        wait = float(text)
+        time = datetime.fromisoformat(text or "")
     except ValueError:
-        try:
-            wait = (parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError, OverflowError):  # no date either, one without a zone, or one out of this world
-            return None
-    if not math.isfinite(wait):
         return None
-    return min(max(wait, 0.0), LONGEST_RETRY_AFTER)
+    return time if time.tzinfo is not None else None
 
 
 def error_code(answer: Answer) -> str:

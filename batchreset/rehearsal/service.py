@@ -86,6 +86,7 @@ class Service:
         except RefusedError as refusal:
             answer = refusal.answer
             self._note(call, route, What.REFUSED)
+        answer = self._tenant.troubles.spoil(route, call, answer, self._tenant.url)
         if isinstance(answer.body, dict) and "error" in answer.body:
             date = self._tenant.wall(self._tenant.now).removesuffix("Z")
             answer.body["error"]["innerError"] = {"date": date, **ids}

@@ -19,6 +19,7 @@ from batchreset.rehearsal.behaviour import COURSES, ORDINARY_COURSE, STRIKES, Be
 from batchreset.rehearsal.population import OPERATOR, USER_ADMINISTRATOR, User, iso
 from batchreset.rehearsal.signin import SignIns
 from batchreset.rehearsal.tokens import Grant, Tokens
+from batchreset.rehearsal.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,6 +142,8 @@ class Tenant:
         self.tokens = Tokens()
         self.tokens.admit(self.token, Grant())
         self.sign_ins = SignIns(self.behaviour.sign_in)
+        #: What happens to answers on their way out.
+        self.troubles = Troubles()
         self._role_ends_at = self.behaviour.role_ends_at
         self.started_at = datetime.now(UTC)
         self.clock: Callable[[], float] = lambda: 0.0

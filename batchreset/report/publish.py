@@ -18,6 +18,7 @@ from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
 from batchreset.report.summary import Summary, quota_of, summarise
 from batchreset.report.tables import CsvTable, retry_header, retry_lines
 from batchreset.report.workbook import Workbook
+from batchreset.status.database import unusable
 from batchreset.status.record import read
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def write(folder: Path, engine: Engine) -> Summary:
             _put_in_place(Path(draft), folder)
             return summary
     except DatabaseError as error:
-        raise StatusTableError(f"{folder}: the status table cannot be read ({error.orig}).") from error
+        raise StatusTableError(unusable(folder, error, "cannot be read")) from error
     except OSError as error:
         raise RefusedError(
             f"{folder}: the report cannot be written ({error.strerror}); make room or check who may write there, "

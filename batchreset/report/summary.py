@@ -87,7 +87,12 @@ def summarise(
         finished_at=run.finished_at,
         seconds=round(run.seconds, 3),
         traffic=traffic,
-        cohort={"sources": [asdict(source) for source in run.sources]},
+        cohort={
+            "sources": [
+                {"name": each.name, "sha256": each.sha256, "records": each.records, "column": each.column}
+                for each in run.sources
+            ]
+        },
         operator={"object_id": run.operator.object_id, "user": run.operator.user},
         tenant={"id": run.operator.tenant_id, "name": run.operator.tenant},
         method=run.method,

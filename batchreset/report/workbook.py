@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from batchreset.errors import BatchResetError
 from batchreset.model import Outcome
@@ -52,6 +54,7 @@ class Workbook:
     def __init__(self, file: BinaryIO, scratch: Path, created: str, *, sheet_rows: int = SHEET_ROWS) -> None:
         """Write to `file`, with temporary files in `scratch`; `created` (ISO 8601) is the date in its properties."""
         options = {"constant_memory": True, "tmpdir": str(scratch)}
+        self._file = file
         self._book = xlsxwriter.Workbook(file, options)
         self._book.use_zip64()  # takes effect only where a sheet is too large without
         self._book.set_properties(
@@ -77,8 +80,16 @@ class Workbook:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Write the file out, and let go of the temporary ones."""
-        self._book.close()
+        """Write the file out, and let go of the temporary ones. Raises `OSError` where there is no room for it."""
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            (refusal,) = error.args
+            # What was begun writes its end when it is let go of: here, where it goes nowhere and cannot complain.
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  a device
+                os.dup2(nowhere.fileno(), self._file.fileno())
+            refusal.__context__ = None
+            raise refusal.with_traceback(None) from None
 
     def begin(self, columns: Sequence[str]) -> None:
         """Begin the reconciliation with its header."""

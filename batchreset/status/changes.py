@@ -173,13 +173,13 @@ def answered(client_request_id: str, answer: Answered) -> Change:
     return Change(_UPDATE_SEND, values)
 
 
-def operation_seen(client_request_id: str, polls: int, status: str | None, *, ended: bool) -> Change:
-    """Record what the latest look at an operation showed."""
+def operation_seen(client_request_id: str, polls: int, status: str | None, ended_at: str | None = None) -> Change:
+    """Record what the latest look at an operation showed; `ended_at` is its own word, where it has ended."""
     values = {
         "send": client_request_id,
         "polls": polls,
         "operation_status": status,
-        "operation_ended_at": timestamp() if ended else None,
+        "operation_ended_at": ended_at,
     }
     return Change(_UPDATE_OPERATION, values)
 

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import insert, select, update
 
 from batchreset.clock import timestamp
+from batchreset.errors import StatusTableError
 from batchreset.model import Method, Operator, RunState
 from batchreset.status.schema import SCHEMA_VERSION, run
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection, Engine, Row
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """One input as it was understood: the file's `sha256`, its number of records, the column that named the account."""
+    """One input as it was understood: the file's `sha256`, its number of records, the column that named the account.
+
+    `path` is where the file was; None for standard input, and in tables of before it was kept.
+    """
 
     name: str
     sha256: str
     records: int
     column: str
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +99,30 @@ def load(engine: Engine) -> RunRecord:
 
 
 def read(connection: Connection) -> RunRecord:
-    """Read the run's line within a transaction of the caller's."""
+    """Read the run's line within a transaction of the caller's.
+
+    Raises `StatusTableError` where it does not hold what was written.
+    """
     line = connection.execute(select(run)).one()
+    try:
+        return _record(line)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise StatusTableError(
+            f"{line.run_id}: what the status table says of the run itself cannot be read; use a copy from before."
+        ) from error
+
+
+def _record(line: Row[Any]) -> RunRecord:
     return RunRecord(
         run_id=line.run_id,
         rehearsal=bool(line.rehearsal),
-        operator=_read_operator(json.loads(line.operator), json.loads(line.tenant)),
+        operator=_read_operator(_parsed(line.operator, dict), _parsed(line.tenant, dict)),
         graph_url=line.graph_url,
         method=Method(line.method),
-        settings=json.loads(line.settings),
-        sources=tuple(SourceRecord(**source) for source in json.loads(line.sources)),
-        cohort_columns=tuple(json.loads(line.cohort_columns)),
-        unchecked=tuple(json.loads(line.unchecked)),
+        settings=_parsed(line.settings, dict),
+        sources=tuple(SourceRecord(**source) for source in _parsed(line.sources, list)),
+        cohort_columns=_texts(_parsed(line.cohort_columns, list)),
+        unchecked=_texts(_parsed(line.unchecked, list)),
         recipient=line.recipient,
         ticket=line.ticket,
         justification=line.justification,
@@ -113,6 +134,20 @@ def read(connection: Connection) -> RunRecord:
         seconds=line.seconds,
         version=line.version,
     )
+
+
+def _parsed(text: str, kind: type[T]) -> T:
+    found = json.loads(text)
+    if not isinstance(found, kind):
+        raise TypeError(kind)
+    return found
+
+
+def _texts(found: Iterable[Any]) -> tuple[str, ...]:
+    texts = tuple(found)
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError(str)
+    return texts
 
 
 def note(engine: Engine, **values: Any) -> None:
@@ -133,10 +168,12 @@ def _as_text(operator: Operator) -> str:
 
 def _read_operator(operator: dict[str, Any], tenant: dict[str, Any]) -> Operator:
     roles = operator.get("roles")
+    object_id = operator["object_id"]
+    user, tenant_id, name = _texts([operator["user"], tenant["id"], tenant["name"]])
     return Operator(
-        operator["object_id"],
-        operator["user"],
-        tenant["id"],
-        tenant["name"],
-        None if roles is None else frozenset(roles),
+        object_id if object_id is None else _texts([object_id])[0],
+        user,
+        tenant_id,
+        name,
+        None if roles is None else frozenset(_texts(roles)),
     )

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, bindparam, cast, func, insert, select, update
+from sqlalchemy import String, bindparam, case, cast, func, insert, select, update
 
-from batchreset.model import Account, Fate, Kind, Reason, State
+from batchreset.model import LEFT_OUT, Account, Fate, Kind, Reason, State, Step
+from batchreset.policy.settling import NOTHING, Past, Send, past_of
 from batchreset.status.changes import refuse_illegal
 from batchreset.status.schema import candidates, resets, sends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Connection, Engine, Select
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A row to be worked on: who, in which state, and the candidate it was last tried with."""
+    """A row to be worked on: who, in which state, what its sends came to, and the candidate to go on with.
+
+    That is the latest which may be in force, else the latest of all.
+    """
 
     id: int
     object_id: str
@@ -30,15 +37,11 @@ class Work:
     candidate_id: int | None
     sealed: bytes | None
     fate: Fate | None
-    #: Candidates of this row that may be in force.
-    candidates: int
-    #: Sends of this row whose effect nobody knows.
-    doubts: int
-    #: The operation of the last accepted send, if any: its send, URL, polls so far, and when it was accepted.
-    send: str | None
-    operation_url: str | None
-    polls: int
-    accepted_at: str | None
+    past: Past
+    #: Why it is in the state it is in; one of `LEFT_OUT` keeps a row in doubt from being sent again.
+    reason: Reason | None = None
+    #: How often it was sent since the start, and nobody knows to what effect.
+    tries: int = 0
 
 
 def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -97,8 +100,8 @@ def exclude_repeats(engine: Engine, *, by_object_id: bool) -> None:
         connection.execute(statement)
 
 
-def unscreened(engine: Engine, size: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield (id, key) of the ready rows, `size` at a time.
+def unscreened(engine: Engine, size: int, also: AbstractSet[State] = frozenset()) -> Iterator[list[tuple[int, str]]]:
+    """Yield (id, key) of the ready rows, and of those in the states `also`, `size` at a time.
 
     A row whose account is known already goes by its object id: meanwhile the name may have become somebody else's.
     """
@@ -106,7 +109,7 @@ def unscreened(engine: Engine, size: int) -> Iterator[list[tuple[int, str]]]:
     while True:
         query = (
             select(resets.c.id, key)
-            .where(resets.c.state == State.READY, resets.c.id > last)
+            .where(resets.c.state.in_({State.READY, *also}), resets.c.id > last)
             .order_by(resets.c.id)
             .limit(size)
         )
@@ -119,7 +122,10 @@ def unscreened(engine: Engine, size: int) -> Iterator[list[tuple[int, str]]]:
 
 
 def screened(engine: Engine, found: Iterable[tuple[int, Account | None, Reason | None]]) -> None:
-    """Write what the directory said of each row, and exclude those with a reason."""
+    """Write what the directory said of each row, and exclude those that are ready and have a reason.
+
+    When the password last changed is written of rows of which no send can have been applied, and kept of the others.
+    """
     known, excluded = [], []
     for reset_id, account, reason in found:
         if account is not None:
@@ -131,19 +137,38 @@ def screened(engine: Engine, found: Iterable[tuple[int, Account | None, Reason |
                     "display_name": account.display_name,
                     "kind": account.kind,
                     "enabled_before": None if account.enabled is None else int(account.enabled),
-                    "password_changed_before": account.password_changed_at,
+                    "changed_at": account.password_changed_at,
                 }
             )
         if reason is not None:
             excluded.append({"reset": reset_id, "reason": reason})
-    columns = ("object_id", "user", "display_name", "kind", "enabled_before", "password_changed_before")
+    columns = ("object_id", "user", "display_name", "kind", "enabled_before")
     with engine.begin() as connection:
         if known:
             know = update(resets).where(resets.c.id == bindparam("reset"))
-            connection.execute(know.values({name: bindparam(name) for name in columns}), known)
+            values: dict[str, Any] = {name: bindparam(name) for name in columns}
+            is_untouched = (resets.c.state == State.READY) | (resets.c.state == State.FAILED)
+            values["password_changed_before"] = case(
+                (is_untouched, bindparam("changed_at", type_=String)),
+                else_=resets.c.password_changed_before,
+            )
+            connection.execute(know.values(values), known)
         if excluded:
             leave_out = update(resets).where(resets.c.id == bindparam("reset"), resets.c.state == State.READY)
             connection.execute(leave_out.values(state=State.EXCLUDED, reason=bindparam("reason")), excluded)
+
+
+def hold_back(engine: Engine, left_out: Mapping[int, Reason]) -> None:
+    """Mark the rows in doubt that may be sent no more, each with the reason; the others may be."""
+    is_in_doubt = (resets.c.state == State.SENDING) | (resets.c.state == State.DOUBTFUL)
+    doubtful = update(resets).where(is_in_doubt)
+    with engine.begin() as connection:
+        connection.execute(doubtful.where(resets.c.reason.in_(LEFT_OUT)).values(reason=Reason.ANSWER_LOST))
+        if left_out:
+            marked = [{"reset": number, "why": reason} for number, reason in left_out.items()]
+            connection.execute(
+                doubtful.where(resets.c.id == bindparam("reset")).values(reason=bindparam("why")), marked
+            )
 
 
 def move_all(engine: Engine, source: State, target: State) -> int:
@@ -155,54 +180,29 @@ def move_all(engine: Engine, source: State, target: State) -> int:
 
 
 def _work(state: State) -> Select[Any]:
-    """Select rows of a state with their latest candidate, their doubts and their latest operation."""
-    latest_candidate = (
-        select(func.max(candidates.c.id))
-        .where(candidates.c.reset_id == resets.c.id)
-        .correlate(resets)
-        .scalar_subquery()
-    )
-    possible = (
-        select(func.count())
-        .where(candidates.c.reset_id == resets.c.id, candidates.c.fate == Fate.POSSIBLE)
-        .correlate(resets)
-        .scalar_subquery()
-    )
-    doubts = (
-        select(func.count())
-        .where(sends.c.reset_id == resets.c.id, (sends.c.verdict == "ambiguous") | sends.c.verdict.is_(None))
-        .correlate(resets)
-        .scalar_subquery()
-    )
-    latest_operation = (
-        select(sends.c.client_request_id)
-        .where(sends.c.reset_id == resets.c.id, sends.c.verdict == "accepted")
-        .order_by(sends.c.answered_at.desc())
+    """Select rows of a state, each with the candidate to go on with."""
+    mine = candidates.alias("mine")
+    candidate = (
+        select(mine.c.id)
+        .where(mine.c.reset_id == resets.c.id)
+        .order_by(case((mine.c.fate == Fate.POSSIBLE, 0), else_=1), mine.c.id.desc())
         .limit(1)
         .correlate(resets)
         .scalar_subquery()
     )
-    operation = sends.alias("operation")
     return (
         select(
             resets.c.id,
             resets.c.object_id,
             resets.c.user,
             resets.c.kind,
-            resets.c.state,
+            resets.c.reason,
             resets.c.password_changed_before,
             candidates.c.id.label("candidate_id"),
             candidates.c.sealed,
             candidates.c.fate,
-            possible.label("candidates"),
-            doubts.label("doubts"),
-            operation.c.client_request_id.label("send"),
-            operation.c.operation_url,
-            func.coalesce(operation.c.polls, 0).label("polls"),
-            operation.c.answered_at.label("accepted_at"),
         )
-        .outerjoin(candidates, candidates.c.id == latest_candidate)
-        .outerjoin(operation, operation.c.client_request_id == latest_operation)
+        .select_from(resets.outerjoin(candidates, candidates.c.id == candidate))
         .where(resets.c.state == state)
         .order_by(resets.c.id)
     )
@@ -215,10 +215,34 @@ def work(engine: Engine, state: State, *, after: int = 0, limit: int | None = No
         query = query.limit(limit)
     with engine.connect() as connection:
         lines = connection.execute(query).mappings().all()
+        pasts = _pasts(connection, state, lines[0]["id"], lines[-1]["id"]) if lines else {}
     return [
-        Work(**{**line, "kind": Kind(line["kind"]), "state": state, "fate": line["fate"] and Fate(line["fate"])})
+        Work(
+            **{
+                **line,
+                "kind": Kind(line["kind"]),
+                "state": state,
+                "fate": line["fate"] and Fate(line["fate"]),
+                "reason": line["reason"] and Reason(line["reason"]),
+                "past": pasts.get(line["id"], NOTHING),
+            }
+        )
         for line in lines
     ]
+
+
+def _pasts(connection: Connection, state: State, first: int, last: int) -> dict[int, Past]:
+    """Return what is known of the sends of the rows in `state`, by the rows' ids."""
+    query = (
+        select(sends.c.reset_id, *(sends.c[column.name] for column in fields(Send)))
+        .select_from(sends.join(resets))
+        .where(resets.c.state == state, sends.c.step == Step.RESET, sends.c.reset_id.between(first, last))
+        .order_by(sends.c.reset_id, sends.c.intent_at)
+    )
+    lines = connection.execute(query)
+    return {
+        reset_id: past_of(Send(*line[1:]) for line in theirs) for reset_id, theirs in groupby(lines, key=itemgetter(0))
+    }
 
 
 def named(engine: Engine, first: int, limit: int) -> dict[int, dict[str, Any]]:

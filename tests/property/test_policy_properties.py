@@ -20,7 +20,6 @@ from batchreset.policy.attempts import MOST_DOUBTFUL, MOST_TRANSIENT, Tally, dec
 from batchreset.policy.pace import Pacer, Stamp
 from batchreset.policy.schedule import next_directory_look
 from batchreset.policy.verdict import (
-    LONGEST_RETRY_AFTER,
     Accepted,
     Ambiguous,
     Answer,
@@ -33,8 +32,8 @@ from batchreset.policy.verdict import (
     Verdict,
     judge,
     judge_look,
-    retry_after,
 )
+from batchreset.policy.waits import LONGEST_RETRY_AFTER, retry_after
 from batchreset.status import database, rows
 from batchreset.status.changes import Change, IllegalMoveError, moved
 from batchreset.status.schema import resets
@@ -87,7 +86,7 @@ tallies = st.builds(Tally, st.integers(0, MOST_TRANSIENT + 1), st.integers(0, MO
 def test_every_answer_means_something(result: Answer | NotSent | Lost, age: float) -> None:
     """Whatever a server says, nothing raises, and only a 2xx is accepted."""
     verdict = judge(result, NOW)
-    judge_look(result, age, NOW)
+    judge_look(result, "1", age, NOW)
     if isinstance(verdict, Accepted):
         assert isinstance(result, Answer)
         assert 200 <= result.status < 300

@@ -17,7 +17,7 @@ from batchreset.cli.rehearse import claims_of
 from batchreset.engine.passwords import key_needed, opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status, reconciled
-from batchreset.engine.resume import prepare
+from batchreset.engine.resume import agree, prepare
 from batchreset.engine.runner import Means, carry_out
 from batchreset.rehearsal.behaviour import UNHINDERED, Behaviour, Fault, Spread
 from batchreset.rehearsal.check import disagreements
@@ -173,9 +173,11 @@ class Desk:
         """Have the token of an application, which tells who it is; without `permissions` it has them all."""
         self.use(app_token(lasts), Grant(is_app_only=True, permissions=frozenset(permissions) or None))
 
-    async def resume(self, folder: Path, *, retry_failed: bool = False) -> Run:
+    async def resume(self, folder: Path, *, retry_failed: bool = False, anyway: bool = False) -> Run:
         """Take a run up again, as another process would: with the key from its folder."""
-        return await self.carry_out(await prepare(folder, self.settings, self.tokens, retry_failed=retry_failed))
+        plan = await prepare(folder, self.settings, self.tokens, retry_failed=retry_failed, anyway=anyway)
+        agree(plan)
+        return await self.carry_out(plan)
 
     def look(self, folder: Path, summary: Summary) -> Run:
         """Read what a run left behind."""

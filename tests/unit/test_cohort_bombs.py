@@ -52,11 +52,30 @@ def lying(path: Path) -> Path:
     return path
 
 
+def renamed(path: Path, ending: str, content: bytes) -> Path:
+    """Write a workbook whose one sheet is a part of another name."""
+    other = SHEET.replace(".xml", ending)
+    sheet(path, content)
+    with zipfile.ZipFile(path) as package:
+        parts = {part.filename: package.read(part) for part in package.infolist()}
+    parts[other] = parts.pop(SHEET)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, old in parts.items():
+            package.writestr(name, old.replace(b"sheet1.xml", f"sheet1{ending}".encode()) if name != other else old)
+    return path
+
+
+BEYOND = b'<row r="1"><c r="XFE1"><v>1</v></c></row>'
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "zeros": lambda path: sheet(path, b" " * (200 << 20)),
     "texts": lambda path: rewritten(path, lambda name, old: b"0" * (64 << 20) if "sharedStrings" in name else old),
     "many columns": lambda path: sheet(path, b'<row r="1">' + b"<c><v>1</v></c>" * 1_000_000 + b"</row>"),
-    "a column beyond": lambda path: sheet(path, b'<row r="1"><c r="XFE1"><v>1</v></c></row>'),
+    "a column beyond": lambda path: sheet(path, BEYOND),
+    "under another name": lambda path: renamed(path, ".dat", BEYOND),
+    "said to be a drawing": lambda path: renamed(path, ".vml", BEYOND),
+    "formats": lambda path: rewritten(
+        path, lambda name, old: old.replace(b"<fonts", b"<xf/>" * (4 << 20) + b"<fonts") if "styles" in name else old
+    ),
     "no column": lambda path: sheet(path, b'<row r="1"><c r="ZZZZZZZZZ1"><v>1</v></c></row>'),
     "a row beyond": lambda path: sheet(path, b'<row r="1048577"><c r="A1048577"><v>1</v></c></row>'),
     "no row": lambda path: sheet(path, b'<row r="4000000000"><c r="A4000000000"><v>1</v></c></row>'),

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from batchreset.auth.token import GivenToken
 from batchreset.errors import DirectoryError, SignInError
+from batchreset.graph import directory
 from batchreset.graph.directory import LOOKUP_SIZE, Directory, LookUpRefusedError, ask_about, probe
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Turnstile
@@ -211,6 +212,40 @@ def test_a_next_page_elsewhere_is_not_fetched(link: str) -> None:
     with pytest.raises(DirectoryError, match="another host"):
         run_virtual(ask())
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("link", [7, {}, "", True])
+def test_a_next_page_that_is_no_link_is_not_the_end(link: object) -> None:
+    """Somebody on the pages behind it may hold a role."""
+
+    async def handle(_request: web.BaseRequest) -> web.Response:
+        return as_json({"value": [{"principalId": "X"}], "@odata.nextLink": link})
+
+    async def ask() -> None:
+        async with answering(handle) as root, talking_to(root) as graph:
+            await Directory(graph, Turnstile(Pacer()), lambda _: None).privileged()
+
+    with pytest.raises(DirectoryError):
+        run_virtual(ask())
+
+
+def test_pages_that_do_not_end_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A next page that is always there would hold a plan for ever."""
+    monkeypatch.setattr(directory, "_MOST_PAGES", 20)
+    asked = []
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        link = f"{request.path}?page={len(asked)}"
+        return as_json({"value": [{"principalId": "X"}], "@odata.nextLink": link})
+
+    async def ask() -> None:
+        async with answering(handle) as root, talking_to(root) as graph:
+            await Directory(graph, Turnstile(Pacer()), lambda _: None).privileged()
+
+    with pytest.raises(DirectoryError, match="do not end"):
+        run_virtual(ask())
+    assert len(asked) == 20
 
 
 def test_an_answer_that_is_no_object_is_asked_for_again() -> None:

@@ -127,8 +127,36 @@ def test_a_directory_that_stays_away_is_said() -> None:
     assert len(batches.asked) == 6
 
 
-def test_users_without_id_or_name_are_nobody() -> None:
-    """What cannot be addressed cannot be reset."""
-    users = [{"userPrincipalName": UPNS[0]}, {"id": "id-1"}, {"id": 7, "userPrincipalName": UPNS[1]}, "text", None]
-    batches = Batches(lambda _name, _times: {"status": 200, "body": {"value": users}})
-    assert batches.find(UPNS[0], UPNS[1], "id-1") == {}
+@pytest.mark.parametrize(
+    "user",
+    [
+        *({"userPrincipalName": UPNS[0]}, {"id": "id-1"}, {"id": 7, "userPrincipalName": UPNS[0]}, "text", None),
+        *({"id": trick, "userPrincipalName": UPNS[0]} for trick in ("..", "../me", "a/b", "a?b", "é", "", "x" * 65)),
+        {"id": "id-2", "userPrincipalName": "user000@contoso.example"},
+    ],
+    ids=str,
+)
+def test_users_who_cannot_be_addressed_are_not_believed(user: Any) -> None:
+    """Nor two of one name: such an answer is not "not found", and no id of it ever becomes a path."""
+    batches = Batches(
+        lambda _name, _times: {"status": 200, "body": {"value": [*holding("user000")["body"]["value"], user]}}
+    )
+    with pytest.raises(DirectoryError, match="incomplete"):
+        batches.find(UPNS[0], "id-1")
+    assert len(batches.asked) == 6
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {}}, [], "text", None])
+def test_an_answer_that_is_no_page_finds_nobody_missing(body: Any) -> None:
+    """A child without a page is asked again: nobody is left out as not found for it."""
+    batches = Batches(lambda _name, times: {"status": 200, "body": body} if times < 3 else holding("user000"))
+    assert list(batches.find(UPNS[0])) == [UPNS[0]]
+
+
+@pytest.mark.parametrize("status", [True, 1000, -1, 0, 200.0, "200", None, [200]])
+def test_a_child_without_a_status_is_not_answered(status: Any) -> None:
+    """Truth is no status, although Python takes it for a number."""
+    batches = Batches(
+        lambda _name, times: {**holding("user001"), "status": status} if times < 3 else holding("user000")
+    )
+    assert list(batches.find(*UPNS[:2])) == [UPNS[0]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -280,3 +281,74 @@ def test_no_body_is_none() -> None:
 
     answer = answer_of(exchange_with(handle))
     assert (answer.body, answer.readable) == (None, True)
+
+
+async def _drip(writer: asyncio.StreamWriter, start: bytes, again: bytes) -> None:
+    """Say something, and then a little every five seconds, for ever."""
+    writer.write(start)
+    while True:
+        writer.write(again)
+        await writer.drain()
+        await asyncio.sleep(5)
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        (b"", b""),
+        (b"HTTP/1.1 200 O", b"K"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-More: y\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
+    ],
+    ids=["silence", "status", "a header", "headers", "100 again", "body", "chunks", "no length, never closed"],
+)
+def test_no_server_holds_a_request_for_longer_than_a_request_may_take(start: bytes, again: bytes) -> None:
+    """A byte now and then does not keep it alive: after a hundred seconds it is over, and no answer to go by."""
+
+    async def exchange() -> Exchange:
+        async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                with suppress(ConnectionError):
+                    await _drip(writer, start, again)
+            finally:
+                writer.transport.abort()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        try:
+            async with talking_to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as graph:
+                return await graph.send("POST", "/thing", body={})
+        finally:
+            server.close()
+
+    found = run_virtual(exchange())
+    assert found.seconds == pytest.approx(100, abs=6)
+    assert isinstance(found.result, Lost) or not answer_of(found).readable
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\\ud83d"}', b'{"a": "\\uDE00"}', b'["\xed\xa0\xbd"]'])
+def test_half_a_letter_is_no_text(body: bytes) -> None:
+    """Nothing could write it: neither the status table nor a report. The other half beside it makes it one."""
+    start = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    assert answer_of(exchange_over(start + body)).readable is False
+    assert answer_of(exchange_over(start + b'{"a": "\\ud83d\\ude00"}')).body == {"a": "\U0001f600"}
+
+
+@pytest.mark.parametrize("name", ["\xff", "a" * 101, "two words", "", "=1+1;", "<b>"])
+def test_what_could_be_no_name_of_a_request_is_none(name: str) -> None:
+    """It goes into reports and logs."""
+    start = b"HTTP/1.1 200 OK\r\nConnection: close\r\nrequest-id: "
+    assert exchange_over(start + name.encode("latin-1") + b"\r\n\r\n{}").request_id is None
+    assert exchange_over(start + b"8ef21b0e-7d0a\r\n\r\n{}").request_id == "8ef21b0e-7d0a"
+
+
+def test_an_error_that_quotes_the_token_goes_on_without_it() -> None:
+    """As some do that find fault with it."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        return as_json({"error": {"code": "x", "message": request.headers["Authorization"]}}, 400)
+
+    assert answer_of(exchange_with(handle)).body == {"error": {"code": "x", "message": "Bearer ***"}}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
-from batchreset.errors import RunNotFoundError, SettingsError, StatusTableError
+from batchreset.errors import RefusedError, RunNotFoundError, SettingsError
 from batchreset.model import Account, Fate, Kind, Reason, State
+from batchreset.policy.settling import NOTHING, Landed
 from batchreset.status import database, record, rows
 from batchreset.status.changes import IllegalMoveError
 from batchreset.status.database import FILE_NAME
@@ -104,7 +105,9 @@ def test_what_the_directory_said_is_kept(tmp_path: Path) -> None:
             "Ana",
             "synchronised",
         )
-        assert (row.enabled_before, row.password_changed_before) == (0, "2025-01-01T00:00:00Z")
+        # When its password last changed before it was sent is what a later look is compared with.
+        known = None if row is fourth else "2025-01-01T00:00:00Z"
+        assert (row.enabled_before, row.password_changed_before) == (0, known)
     assert third.object_id is None
     assert [row.state for row in (first, second, third, fourth)] == ["ready", "excluded", "excluded", "accepted"]
     assert [row.reason for row in (first, second, third, fourth)] == [None, "privileged", "not_found", None]
@@ -124,7 +127,7 @@ def test_all_rows_of_a_state_move_at_once(tmp_path: Path) -> None:
 
 
 def test_a_row_is_taken_up_with_its_whole_past(tmp_path: Path) -> None:
-    """Its latest candidate, how many may be in force, how many sends are in doubt, and its latest operation."""
+    """What its sends came to, and the latest candidate that may be in force, or else the latest."""
     known = {
         "object_id": "id",
         "user": "u",
@@ -133,21 +136,24 @@ def test_a_row_is_taken_up_with_its_whole_past(tmp_path: Path) -> None:
         "password_changed_before": "t",
     }
     engine = make_run(tmp_path, [known, known | {"kind": Kind.SYNCHRONISED}, known | {"state": State.READY}])
-    tried = ((1, Fate.POSSIBLE), (1, Fate.REPLACED), (1, Fate.POSSIBLE), (2, Fate.IN_FORCE))
+    tried = ((1, Fate.POSSIBLE), (1, Fate.POSSIBLE), (1, Fate.REFUSED), (2, Fate.REFUSED), (2, Fate.UNSENT))
     rows_of = [
         {"id": number, "reset_id": reset, "sealed": b"%d" % number, "fate": fate, "made_at": "now"}
         for number, (reset, fate) in enumerate(tried, start=1)
     ]
     put(engine, candidates, rows_of)
-    verdicts = ("throttled", "ambiguous", "transient", "accepted", "accepted", None, "unsent")
-    put(
-        engine,
-        sends,
-        [
-            send(1, number, verdict=verdict, operation_url=f"operation/{number}", polls=number)
-            for number, verdict in enumerate(verdicts, start=1)
-        ],
+    of_first: tuple[dict[str, Any], ...] = (
+        {"verdict": "throttled"},
+        {"verdict": "ambiguous"},
+        {"verdict": None, "candidate_id": 2},
+        {"operation_url": "operation/4", "operation_status": "failed", "candidate_id": 3},
+        {"operation_url": "operation/5", "operation_status": "running", "candidate_id": 2, "polls": 7},
+        {"operation_url": "operation/6", "operation_status": "Succeeded", "operation_ended_at": "then"},
+        {"verdict": "unsent"},
     )
+    lines = [send(1, number, **({"candidate_id": 1} | facts)) for number, facts in enumerate(of_first, start=1)]
+    columns = ("candidate_id", "operation_status", "operation_ended_at")
+    put(engine, sends, [dict.fromkeys(columns) | line for line in lines])
     first, second = rows.work(engine, State.DOUBTFUL)
     assert (first.id, first.object_id, first.user, first.kind, first.state) == (
         1,
@@ -156,16 +162,18 @@ def test_a_row_is_taken_up_with_its_whole_past(tmp_path: Path) -> None:
         Kind.CLOUD,
         State.DOUBTFUL,
     )
-    assert (first.candidate_id, first.sealed, first.fate, first.candidates) == (3, b"3", Fate.POSSIBLE, 2)
+    assert (first.candidate_id, first.sealed, first.fate) == (2, b"2", Fate.POSSIBLE)
     # One ambiguous, and one whose answer never came to disk; what was never sent is in no doubt.
-    assert first.doubts == 2
-    assert (first.operation_url, first.polls, first.accepted_at) == ("operation/5", 5, "2026-11-21T12:00:05.500Z")
+    assert (first.past.lost, set(first.past.doubted)) == (2, {1, 2})
+    assert first.past.landed == (Landed(1, "then"),)
+    (unended,) = first.past.unended
+    assert (unended.candidate_id, unended.operation_url, unended.polls) == (2, "operation/5", 7)
+    assert unended.answered_at == "2026-11-21T12:00:05.500Z"
     assert first.password_changed_before == "t"
-    assert (second.candidate_id, second.fate, second.candidates, second.doubts) == (4, Fate.IN_FORCE, 0, 0)
-    assert (second.send, second.operation_url, second.polls, second.accepted_at) == (None, None, 0, None)
+    assert (second.candidate_id, second.fate, second.past) == (5, Fate.UNSENT, NOTHING)
     (third,) = rows.work(engine, State.READY)
-    assert (third.candidate_id, third.sealed, third.fate, third.candidates, third.doubts) == (None, None, None, 0, 0)
-    assert rows.next_candidate_id(engine) == 5
+    assert (third.candidate_id, third.sealed, third.fate, third.past) == (None, None, None, NOTHING)
+    assert rows.next_candidate_id(engine) == 6
     engine.dispose()
 
 
@@ -219,14 +227,14 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         database.connect(tmp_path)
     sqlite3.connect(tmp_path / FILE_NAME).close()
     (tmp_path / FILE_NAME).touch()
-    with pytest.raises(StatusTableError, match="not a status table"):
+    with pytest.raises(RefusedError, match="not a status table"):
         database.connect(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
-    with pytest.raises(StatusTableError, match="cannot be read"):
+    with pytest.raises(RefusedError, match="file is not a database"):
         database.connect(tmp_path)
     newer = tmp_path / "newer"
     make_run(newer, [READY], schema_version=99).dispose()
-    with pytest.raises(StatusTableError, match="schema 99"):
+    with pytest.raises(RefusedError, match="schema 99"):
         database.connect(newer)
 
 

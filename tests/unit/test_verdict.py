@@ -24,8 +24,8 @@ from batchreset.policy.verdict import (
     describe,
     judge,
     judge_look,
-    retry_after,
 )
+from batchreset.policy.waits import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,10 @@ def failing(status: int, code: str = "", message: str = "", headers: Mapping[str
         (failing(404, "Request_ResourceNotFound"), Refused(Reason.NOT_FOUND, "HTTP 404 Request_ResourceNotFound")),
         (failing(405), Refused(Reason.REQUEST_REFUSED, "HTTP 405")),
         (failing(409, "Conflict"), Refused(Reason.REQUEST_REFUSED, "HTTP 409 Conflict")),
-        (Answer(302, {"Location": "https://elsewhere.example/"}), Refused(Reason.REQUEST_REFUSED, "HTTP 302")),
+        (
+            Answer(302, {"Location": "https://elsewhere.example/"}),
+            Ambiguous("HTTP 302: a redirect, which is not followed"),
+        ),
     ],
     ids=str,
 )
@@ -132,7 +135,7 @@ def test_a_description_is_one_short_line() -> None:
 @pytest.mark.parametrize("status", [200, 202])
 def test_an_operations_body_alone_tells_how_it_stands(status: int, body: Any, look: Look) -> None:
     """A 202 on the GET means no more than a 200; a status never heard of means go on asking."""
-    assert judge_look(Answer(status, {}, body), 5.0, NOW) == look
+    assert judge_look(Answer(status, {}, body), "1", 5.0, NOW) == look
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_an_operations_body_alone_tells_how_it_stands(status: int, body: Any, lo
         (failing(403, "accessDenied"), 1.0, Unreadable("HTTP 403 accessDenied")),
         (failing(400), 1.0, Unreadable("HTTP 400")),
         (failing(410), 1.0, Unreadable("HTTP 410")),
-        (failing(302), 1.0, Unreadable("HTTP 302")),
+        (failing(302), 1.0, Transient("HTTP 302")),
         (failing(401, "expired"), 1.0, SignedOut("HTTP 401 expired")),
         (failing(429, headers={"Retry-After": "1.5"}), 1.0, Throttled(1.5)),
         (failing(503, headers={"Retry-After": "2"}), 1.0, Transient("HTTP 503", 2.0)),
@@ -158,7 +161,7 @@ def test_an_operations_body_alone_tells_how_it_stands(status: int, body: Any, lo
 )
 def test_what_a_failing_look_means(answer: Answer | NotSent | Lost, age: float, look: Look) -> None:
     """A look may always be repeated; only what will not change is unreadable, and what is young may not show yet."""
-    assert judge_look(answer, age, NOW) == look
+    assert judge_look(answer, "1", age, NOW) == look
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_what_a_failing_look_means(answer: Answer | NotSent | Lost, age: float, 
         ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
         ("Saturday, 21-Nov-26 12:01:00 GMT", 60.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
-        ("-5", 0.0),
+        ("-5", None),
         ("3600", 3600.0),
         ("3601", 3600.0),
         ("1e300", 3600.0),
@@ -190,5 +193,5 @@ def test_what_a_failing_look_means(answer: Answer | NotSent | Lost, age: float, 
     ],
 )
 def test_retry_after_is_read_in_every_form(text: str | None, seconds: float | None) -> None:
-    """Integer, decimal or date; never negative, at most an hour, and nonsense is as good as nothing."""
+    """Integer, decimal or date; at most an hour, none below zero, and nonsense is as good as nothing."""
     assert retry_after(text, NOW) == seconds

@@ -86,10 +86,10 @@ def test_a_rows_whole_story_is_written(engine: Engine) -> None:
         )
         answer = answered("send", Answered("accepted", 202, "request", url))
         status.put(moved(1, State.SENDING, State.ACCEPTED), answer)
-        status.put(operation_seen("send", 1, "running", ended=False))
+        status.put(operation_seen("send", 1, "running"))
         status.put(
             moved(1, State.ACCEPTED, State.SUCCEEDED, Ending(settled_on=7)),
-            operation_seen("send", 2, "succeeded", ended=True),
+            operation_seen("send", 2, "succeeded", "2026-11-21T12:00:09Z"),
             candidate_fate(7, Fate.IN_FORCE),
             logged("done", reset_id=1, nothing=None, why="é"),
         )
@@ -99,7 +99,7 @@ def test_a_rows_whole_story_is_written(engine: Engine) -> None:
     (send,) = lines(engine, sends)
     assert (send.verdict, send.status, send.request_id, send.operation_url) == ("accepted", 202, "request", url)
     assert (send.polls, send.operation_status, send.candidate_id) == (2, "succeeded", 7)
-    assert send.intent_at <= send.answered_at <= send.operation_ended_at
+    assert (send.operation_ended_at, send.intent_at <= send.answered_at) == ("2026-11-21T12:00:09Z", True)
     (candidate,) = lines(engine, candidates)
     assert (candidate.sealed, candidate.fate) == (b"sealed", "in_force")
     (entry,) = lines(engine, audit)

@@ -1,0 +1,97 @@
+"""What the directory's answers hold: foreign JSON, of which nothing is believed but what has the right shape."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from multidict import CIMultiDict
+
+from batchreset.model import Account, Kind
+from batchreset.policy.verdict import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+_NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
+#: What an object id is made of: it becomes a segment of a path. Microsoft's are GUIDs.
+_OBJECT_ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
+
+
+def children(batch: Answer, pending: Container[int]) -> list[tuple[int, Answer]]:
+    """Return the answers to what is pending. A child with a foreign, repeated or malformed id is passed over."""
+    responses = batch.body.get("responses") if isinstance(batch.body, dict) else None
+    date = batch.headers.get("Date", "")  # it counts for the children too
+    answers: dict[int, Answer] = {}
+    for child in responses if isinstance(responses, list) else []:
+        if not isinstance(child, dict) or not _is_status(child.get("status")):
+            continue
+        name = child.get("id")
+        number = int(name) if isinstance(name, str) and _NUMBER.fullmatch(name) else -1
+        if number in pending and number not in answers:
+            headers = child.get("headers")
+            given = headers.items() if isinstance(headers, dict) else ()
+            folded = CIMultiDict((key, str(value)) for key, value in given)
+            folded.setdefault("Date", date)
+            answers[number] = Answer(child["status"], folded, child.get("body"))
+    return list(answers.items())
+
+
+def accounts(body: Any) -> dict[str, Account] | None:
+    """Return a page's users by each of their names.
+
+    None where it is no page, where one of them could not be addressed, or where two of them have one name.
+    """
+    users = values_in(body)
+    if users is None:
+        return None
+    found: dict[str, Account] = {}
+    for user in users:
+        object_id, name = text_in(user, "id"), text_in(user, "userPrincipalName")
+        if not _OBJECT_ID.fullmatch(object_id) or not name:
+            return None
+        enabled, changed = user.get("accountEnabled"), user.get("lastPasswordChangeDateTime")
+        account = Account(
+            object_id=object_id,
+            user=name,
+            display_name=text_in(user, "displayName"),
+            kind=_kind(user),
+            enabled=enabled if isinstance(enabled, bool) else None,
+            password_changed_at=changed if isinstance(changed, str) else None,
+        )
+        for key in (object_id.lower(), name.lower()):
+            if found.setdefault(key, account).object_id.lower() != object_id.lower():
+                return None
+    return found
+
+
+def _kind(user: dict[str, Any]) -> Kind:
+    if user.get("onPremisesSyncEnabled"):
+        return Kind.SYNCHRONISED
+    return Kind.GUEST if text_in(user, "userType").lower() == "guest" else Kind.CLOUD
+
+
+def role_name(role: dict[str, Any]) -> str:
+    """Return what a directory role goes by: its name, or an id where that is withheld."""
+    return text_in(role, "displayName") or text_in(role, "roleTemplateId") or text_in(role, "id")
+
+
+def values_in(body: Any, key: str = "") -> list[dict[str, Any]] | None:
+    """Return what a page holds; None where it is no page of objects, which is not the same as an empty one.
+
+    Nor is it one where an object has no text under `key`.
+    """
+    values = body.get("value") if isinstance(body, dict) else None
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        return None
+    return values if not key or all(text_in(value, key) for value in values) else None
+
+
+def _is_status(value: Any) -> bool:
+    return type(value) is int and 100 <= value < 600  # noqa: PLR2004  as HTTP has it
+
+
+def text_in(value: Any, name: str) -> str:
+    """Return the text that an object has under a name; nothing where it has none."""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else ""
