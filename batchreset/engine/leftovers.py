@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.engine.feed import Feed
-    from batchreset.engine.tracker import Tracker
+    from batchreset.engine.tracker import Patience, Tracker
     from batchreset.graph.session import GraphSession
     from batchreset.policy.settling import Send
     from batchreset.status.rows import Work
@@ -30,29 +30,33 @@ _FOLLOWED_AT_LEAST = 60.0
 
 
 def take_up(
-    engine: Engine, graph: GraphSession, tracker: Tracker, feed: Feed, *, may_repeat: bool, deadline: float
+    engine: Engine, graph: GraphSession, tracker: Tracker, feed: Feed, *, may_repeat: bool, patience: Patience
 ) -> None:
     """Hand what an earlier start left behind to those who settle it.
 
     A cloud account's row in doubt is sent again. That is done at once where `may_repeat` says that the same password
-    can be had, since it converges; another password is tried only when the directory has had its time to show the
-    first. A row that was accepted, one of a synchronised account, and one that screening leaves out by now, is followed
-    and never sent again: to the end of its operation's `deadline`, of which the time between two starts is part.
+    can be had, since it converges; where the directory has had its time meanwhile, it is asked first. Another password
+    is tried only when the directory has had its time to show the first from now on. A row that was accepted, one of a
+    synchronised account, and one that screening leaves out by now, is followed and never sent again: to the end of its
+    operation's deadline, of which the time between two starts is part.
     """
     for work in rows.work(engine, State.ACCEPTED):
-        tracker.follow(_followed(work, graph, deadline))
+        tracker.follow(_followed(work, graph, patience.deadline))
     for work in rows.work(engine, State.DOUBTFUL):
         past = work.past
         is_open = past.doubted or past.unended or past.landed
         is_held_back = work.reason in LEFT_OUT
         may_be_sent = work.kind is Kind.CLOUD and not (past.unended or past.landed or is_held_back)
         can_be_repeated = may_repeat and work.sealed is not None and work.fate is Fate.POSSIBLE
-        if (not is_open and not is_held_back) or (may_be_sent and can_be_repeated):
+        is_told = past.lost_at is not None and _seconds_since(past.lost_at) >= patience.lag
+        if (not is_open and not is_held_back) or (may_be_sent and can_be_repeated and not is_told):
             feed.begin_with(work)
-        else:
-            followed = _followed(work, graph, deadline)
-            followed.is_sent_again = may_be_sent
-            tracker.follow(followed)
+            continue
+        followed = _followed(work, graph, patience.deadline)
+        followed.is_sent_again = may_be_sent
+        if may_be_sent and can_be_repeated:
+            followed.sent_at -= patience.lag  # one look tells
+        tracker.follow(followed)
 
 
 def _followed(work: Work, graph: GraphSession, deadline: float) -> Followed:
@@ -87,5 +91,8 @@ def _followed(work: Work, graph: GraphSession, deadline: float) -> Followed:
 
 def _age(send: Send) -> float:
     """Return the seconds since a send was accepted, by the wall clock: no other outlives a process."""
-    accepted = datetime.fromisoformat(send.answered_at or send.intent_at)
-    return max((utc_now() - accepted).total_seconds(), 0.0)
+    return _seconds_since(send.answered_at or send.intent_at)
+
+
+def _seconds_since(text: str) -> float:
+    return max((utc_now() - datetime.fromisoformat(text)).total_seconds(), 0.0)

@@ -166,7 +166,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             evidence = Evidence(roles_of(directory, line.operator), tracker.reread)
             standing = Standing(graph, line.operator.roles, evidence, ledger, control)
             may_repeat = means.key is not None and settings.password_source is not PasswordSource.SYSTEM
-            take_up(engine, graph, tracker, feed, may_repeat=may_repeat, deadline=patience.deadline)
+            take_up(engine, graph, tracker, feed, may_repeat=may_repeat, patience=patience)
             sending = Sending(
                 graph=graph,
                 turnstile=routes.resets,

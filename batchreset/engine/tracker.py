@@ -293,7 +293,7 @@ class Tracker:
     def _hand_back(self, followed: Followed) -> None:
         """Have a row sent again: what is in doubt of it stays so."""
         is_in_doubt = bool(followed.doubted)
-        past = Past(followed.sends, frozenset(followed.doubted)) if is_in_doubt else NOTHING
+        past = Past(followed.sends, doubted=frozenset(followed.doubted)) if is_in_doubt else NOTHING
         fate = Fate.POSSIBLE if is_in_doubt else Fate.REFUSED
         work = replace(followed.work, state=followed.state, fate=fate, past=past, tries=followed.tries)
         self._feed.give_back(work)

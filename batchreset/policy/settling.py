@@ -47,7 +47,8 @@ class Past:
     """
 
     lost: int = 0
-    #: The candidates of the lost ones.
+    #: When the last of the lost ones was about to be sent, and the candidates of them all.
+    lost_at: str | None = None
     doubted: frozenset[int] = frozenset()
     unended: tuple[Send, ...] = ()
     landed: tuple[Landed, ...] = ()
@@ -58,16 +59,17 @@ NOTHING = Past()
 
 def past_of(sends: Iterable[Send]) -> Past:
     """Fold a row's sends, in the order in which they were sent, into what is known of them."""
-    lost, unended, landed = [], [], []
+    lost_at, lost, unended, landed = None, [], [], []
     for send in sends:
         is_good = has_succeeded(send.operation_status or "")
         if send.verdict in {None, "ambiguous"}:
+            lost_at = send.intent_at
             lost.append(send.candidate_id)
         elif send.verdict == "accepted" and is_good is None:
             unended.append(send)
         elif is_good:
             landed.append(Landed(send.candidate_id, send.operation_ended_at))
-    return Past(len(lost), frozenset(lost), tuple(unended), tuple(landed))
+    return Past(len(lost), lost_at, frozenset(lost), tuple(unended), tuple(landed))
 
 
 def in_force(landed: Collection[Landed], doubted: AbstractSet[int]) -> int | None:

@@ -135,6 +135,27 @@ def test_without_the_key_nothing_is_sent_where_the_directory_shows_the_first(tmp
     assert (run.counts, arrivals(run), given(run)) == ({"succeeded": 1}, [], {"Copper-8-harbour": "sure"})
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_after_the_lag_the_directory_is_asked_before_the_same_is_sent_again(tmp_path: Path, *, is_shown: bool) -> None:
+    """Meanwhile the user may have chosen another password, which is not to be overwritten."""
+
+    async def go() -> Run:
+        async with left(tmp_path) as ana:
+            ana.tried("Copper-8-harbour")
+            engine = database.connect(ana.folder)
+            with engine.begin() as connection:
+                connection.execute(sends.update().values(intent_at="2026-01-02T03:04:05.000Z"))
+            engine.dispose()
+            if is_shown:
+                ana.desk.tenant.put_in_force(ana.account, "Copper-8-harbour", None, ana.desk.tenant.now)
+            return await ana.go_on()
+
+    run = run_virtual(go())
+    assert run.counts == {"succeeded": 1}
+    assert len(arrivals(run)) == (0 if is_shown else 1)
+    assert all(at < LAG for at in arrivals(run))
+
+
 def test_a_refused_resend_is_not_failed_by_itself(tmp_path: Path) -> None:
     """What was sent first may have been applied: it is handed out, the refused one is not, and the row says it all."""
 

@@ -68,12 +68,14 @@ def test_whatever_the_server_the_ceiling_holds(terms: Terms, ceiling: float) -> 
 @pytest.mark.parametrize(
     ("name", "efficiency", "waste"),
     [
-        ("S1", 0.97, 0.02),
-        ("S2", 0.97, 0.02),
-        ("S4", 0.6, 0.02),
-        ("S5", 0.93, 0.035),
-        ("S7", 0.97, 0.02),
-        ("S8", 0.9, 0),
+        ("S1", 0.97, 0.015),
+        ("S2", 0.98, 0.005),
+        ("S3", 0.98, 0.005),
+        ("S4", 0.7, 0.015),
+        ("S5", 0.95, 0.03),
+        ("S6", 0.87, 0.02),
+        ("S7", 0.98, 0.018),
+        ("S8", 0.98, 0),
     ],
 )
 def test_a_quota_is_learned(name: str, efficiency: float, waste: float) -> None:
@@ -85,11 +87,13 @@ def test_a_quota_is_learned(name: str, efficiency: float, waste: float) -> None:
     assert outcome.waste <= waste
 
 
-@pytest.mark.parametrize(("family", "median"), [(FALLING_AND_RISING, 0.8), (SHORT_WINDOWS, 0.9)])
-def test_short_runs_count_as_much(family: tuple[Terms, ...], median: float) -> None:
+@pytest.mark.parametrize(("family", "median", "tenth"), [(FALLING_AND_RISING, 0.84, 0.7), (SHORT_WINDOWS, 0.94, 0.85)])
+def test_short_runs_count_as_much(family: tuple[Terms, ...], median: float, tenth: float) -> None:
     """Quotas that fall and rise again within a thousand resets, and windows of five to thirty seconds."""
     outcomes = [simulate(Pacer(), terms) for terms in family]
-    assert statistics.median(outcome.efficiency for outcome in outcomes) >= median
+    efficiencies = sorted(outcome.efficiency for outcome in outcomes)
+    assert statistics.median(efficiencies) >= median
+    assert efficiencies[len(efficiencies) // 10] >= tenth
     assert sum(outcome.lost for outcome in outcomes) == 0
 
 
@@ -106,8 +110,8 @@ def test_it_gets_on_with_servers_nobody_thought_of() -> None:
     drawn = [terms for terms in map(random_server, range(60)) if terms.resets <= 2000]
     outcomes = [simulate(Pacer(), terms) for terms in drawn]
     assert sum(outcome.lost for outcome in outcomes) == 0
-    assert statistics.median(outcome.efficiency for outcome in outcomes) >= 0.85
-    assert statistics.median(outcome.waste for outcome in outcomes) <= 0.03
+    assert statistics.median(outcome.efficiency for outcome in outcomes) >= 0.88
+    assert statistics.median(outcome.waste for outcome in outcomes) <= 0.026
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def tenant_beside(accounts: Iterable[User], behaviour: Behaviour = BEHAVIOUR) ->
     """Run a tenant of these accounts in a process of its own."""
     ours, theirs = pipe()
     process = begin(_serve, theirs, list(accounts), behaviour)
+    theirs.close()  # so that its end is noticed here
     try:
         url, token = ours.recv()
         yield Beside(url, token, ours)

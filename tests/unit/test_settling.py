@@ -41,4 +41,4 @@ def test_what_sends_came_to() -> None:
     under_way = Send("c", 2, EARLY, verdict="accepted", operation_status="running")
     ended = Send("d", 3, EARLY, verdict="accepted", operation_status="Completed", operation_ended_at=LATE)
     lost = [Send("e", 4, EARLY), Send("f", 4, EARLY, verdict="ambiguous")]
-    assert past_of([under_way, ended, *lost]) == Past(2, frozenset({4}), (under_way,), (Landed(3, LATE),))
+    assert past_of([under_way, ended, *lost]) == Past(2, EARLY, frozenset({4}), (under_way,), (Landed(3, LATE),))
