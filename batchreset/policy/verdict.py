@@ -249,7 +249,8 @@ def user_in(url: Any) -> str | None:
 
     None where it has none, or steps back on its way.
     """
-    segments = [unquote(each).lower() for each in url.partition("?")[0].split("/")] if isinstance(url, str) else []
+    path = url.partition("?")[0].lower() if isinstance(url, str) else ""
+    segments = [unquote(each).lower() for each in path.split("/")] if "%" in path else path.split("/")
     if "users" not in segments[:-1] or not {".", ".."}.isdisjoint(segments):
         return None
     return segments[segments.index("users") + 1]

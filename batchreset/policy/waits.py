@@ -21,7 +21,8 @@ def wait_in(headers: Mapping[str, str], now: datetime) -> float | None:
 
     So a clock of ours that is wrong, or jumps, makes no wait longer or shorter.
     """
-    return retry_after(headers.get("Retry-After"), _time_in(headers) or now)
+    text = headers.get("Retry-After")
+    return retry_after(text, _time_in(headers) or now) if text is not None else None
 
 
 def distrusted_in(headers: Mapping[str, str], now: datetime) -> str | None:
