@@ -83,3 +83,19 @@ def test_an_error_under_the_lock_is_what_it_was(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="the disk's own"), held(tmp_path / "a.lock", str):
             raise OSError("the disk's own")
     assert list(Path(tmp_path).glob("*.holder")) == []
+
+
+def test_a_holder_that_cannot_be_removed_hides_nothing(tmp_path: Path) -> None:
+    """As in a folder that was made read-only meanwhile: what happened under the lock is told, and the lock is free."""
+    path, holder = tmp_path / "run.lock", tmp_path / "run.holder"
+
+    def be_replaced() -> None:
+        holder.unlink()
+        holder.mkdir()
+        raise ValueError("what happened")
+
+    with pytest.raises(ValueError, match="what happened"), held(path, str):
+        be_replaced()
+    holder.rmdir()
+    with held(path, str):
+        pass
