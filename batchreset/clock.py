@@ -18,6 +18,11 @@ def timestamp() -> str:
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
+def seconds_since(text: str) -> float:
+    """Return the seconds since a time so written: across processes, which have no other clock in common."""
+    return max((utc_now() - datetime.fromisoformat(text)).total_seconds(), 0.0)
+
+
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
     """Write a second since 1970; kept, since a busy second is written thousands of times."""

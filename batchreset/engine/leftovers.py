@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batchreset.clock import utc_now
+from batchreset.clock import seconds_since
 from batchreset.engine.followed import UNNAMED, Followed, Operation
 from batchreset.graph.resets import operation_url
 from batchreset.model import LEFT_OUT, Fate, Kind, Reason, State
@@ -48,7 +47,7 @@ def take_up(
         is_held_back = work.reason in LEFT_OUT
         may_be_sent = work.kind is Kind.CLOUD and not (past.unended or past.landed or is_held_back)
         can_be_repeated = may_repeat and work.sealed is not None and work.fate is Fate.POSSIBLE
-        is_told = past.lost_at is not None and _seconds_since(past.lost_at) >= patience.lag
+        is_told = past.lost_at is not None and seconds_since(past.lost_at) >= patience.lag
         if (not is_open and not is_held_back) or (may_be_sent and can_be_repeated and not is_told):
             feed.begin_with(work)
             continue
@@ -91,8 +90,4 @@ def _followed(work: Work, graph: GraphSession, deadline: float) -> Followed:
 
 def _age(send: Send) -> float:
     """Return the seconds since a send was accepted, by the wall clock: no other outlives a process."""
-    return _seconds_since(send.answered_at or send.intent_at)
-
-
-def _seconds_since(text: str) -> float:
-    return max((utc_now() - datetime.fromisoformat(text)).total_seconds(), 0.0)
+    return seconds_since(send.answered_at or send.intent_at)

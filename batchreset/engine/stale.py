@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchreset import cohort
-from batchreset.clock import utc_now
+from batchreset.clock import seconds_since
 from batchreset.errors import CohortError, RefusedError
 from batchreset.model import RunState
 from batchreset.settings import seconds
@@ -33,8 +32,7 @@ def differences(line: RunRecord, operator: Operator, settings: Settings) -> tupl
         how = "it was planned by" if is_planned else "it was last worked on by"
         found.append(f"{how} {line.operator.user}, and you are signed in as {operator.user}")
     if is_planned:
-        age = (utc_now() - datetime.fromisoformat(line.created_at)).total_seconds()
-        if age > seconds(settings.max_plan_age, "--max-plan-age"):
+        if seconds_since(line.created_at) > seconds(settings.max_plan_age, "--max-plan-age"):
             when = line.created_at[:16].replace("T", " ")
             found.append(
                 f"it was planned on {when} UTC, which is longer ago than --max-plan-age {settings.max_plan_age}"

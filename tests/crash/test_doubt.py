@@ -122,6 +122,24 @@ def test_without_the_key_another_password_waits_for_the_directorys_lag(tmp_path:
     assert not run.disagreements()
 
 
+def test_without_the_key_another_password_is_tried_where_nothing_can_be_compared(tmp_path: Path) -> None:
+    """The directory does not tell when a password changed, before or now; its lag has passed all the same."""
+
+    async def go() -> Run:
+        async with left(tmp_path) as ana:
+            ana.tried("Copper-8-harbour")
+            engine = database.connect(ana.folder)
+            with engine.begin() as connection:
+                connection.execute(resets.update().values(password_changed_before=None))
+            engine.dispose()
+            ana.account.password_changed_at = None  # type: ignore[assignment]
+            return await ana.go_on(has_key=False)
+
+    run = run_virtual(go())
+    assert (len(arrivals(run)), run.counts) == (1, {"succeeded": 1})
+    assert len(given(run)) == 2
+
+
 def test_without_the_key_nothing_is_sent_where_the_directory_shows_the_first(tmp_path: Path) -> None:
     """It is the only one there is, so it is sure."""
 

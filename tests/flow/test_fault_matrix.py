@@ -44,8 +44,8 @@ UNREADABLE = (
 )
 REFUSED = (Trouble.DENIED, Trouble.GONE)
 
-#: Held in the cloud: the same password may be sent again, so nearly everything comes to a good end.
-CLOUD = [
+#: What happens to the write itself comes to the same by either route, where the password is held in the cloud.
+WRITE = [
     # The service turns the request away, and may think better of it.
     Case((Fault.THROTTLED,), RESET, None, 4),
     Case((Fault.UNAVAILABLE,), RESET, None, 3),
@@ -61,10 +61,15 @@ CLOUD = [
     Case((Fault.SLOW_ANSWER,), RESET, None, 2),
     # Three times in doubt is enough: from then on the directory is asked.
     Case((Fault.LOST_BEFORE, Fault.SERVER_ERROR, Fault.HTML_PAGE), UNRESOLVED, Reason.ANSWER_LOST, 3),
-    Case((Fault.LOST_BEFORE, Fault.SERVER_ERROR, Fault.LOST_AFTER), RESET, None, 3),
     # What is refused after a doubt is not known to have failed: the first send may have been applied, and may not.
     Case((Fault.LOST_AFTER, Fault.REJECTED), RESET, None, 2),
     Case((Fault.LOST_BEFORE, Fault.REJECTED), UNRESOLVED, Reason.ANSWER_LOST, 2),
+]
+
+#: Held in the cloud: the same password may be sent again, so nearly everything comes to a good end.
+CLOUD = [
+    *WRITE,
+    Case((Fault.LOST_BEFORE, Fault.SERVER_ERROR, Fault.LOST_AFTER), RESET, None, 3),
     # A throttled answer proves something of its own send only.
     Case((Fault.LOST_AFTER, Fault.THROTTLED), RESET, None, 5),
     # The operation tells its end, sooner or later.
@@ -96,6 +101,8 @@ CLOUD = [
     # A look at the operation that comes to nothing is one look lost.
     *(Case((At(Route.OPERATION, trouble, 3),), RESET, None, 1) for trouble in (*AWAY, *UNREADABLE)),
     Case((At(Route.OPERATION, Trouble.GONE, 3),), RESET, None, 1),
+    Case((At(Route.OPERATION, Trouble.REDIRECTED, 3),), RESET, None, 1),
+    Case((At(Route.OPERATION, Trouble.REDIRECTED, 1), Fault.OPERATION_FAILS), FAILED, Reason.OPERATION_FAILED, 1),
     # One that always does is given up for the directory, at once where it is refused, and at the deadline where not.
     *(Case((At(Route.OPERATION, trouble),), RESET, None, 1) for trouble in (*AWAY, *UNREADABLE, *REFUSED)),
     Case((At(Route.OPERATION, Trouble.LOST), Fault.OPERATION_FAILS), UNRESOLVED, Reason.OPERATION_TIMEOUT, 1),
@@ -141,19 +148,7 @@ SYNCHRONISED = [
 
 #: By the other route: the answer is the end, and there is no operation that anything could happen to.
 PROFILE = [
-    Case((Fault.THROTTLED,), RESET, None, 4),
-    Case((Fault.UNAVAILABLE,), RESET, None, 3),
-    Case((Fault.CONCURRENCY,), RESET, None, 2),
-    Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 1),
-    Case((Fault.LOST_BEFORE,), RESET, None, 2),
-    Case((Fault.LOST_AFTER,), RESET, None, 2),
-    Case((Fault.SERVER_ERROR,), RESET, None, 2),
-    Case((Fault.TIMEOUT_AFTER,), RESET, None, 2),
-    Case((Fault.HTML_PAGE,), RESET, None, 2),
-    Case((Fault.SLOW_ANSWER,), RESET, None, 2),
-    Case((Fault.LOST_BEFORE, Fault.SERVER_ERROR, Fault.HTML_PAGE), UNRESOLVED, Reason.ANSWER_LOST, 3),
-    Case((Fault.LOST_AFTER, Fault.REJECTED), RESET, None, 2),
-    Case((Fault.LOST_BEFORE, Fault.REJECTED), UNRESOLVED, Reason.ANSWER_LOST, 2),
+    *WRITE,
     # Faults of operations are none here.
     Case((Fault.NO_LOCATION,), RESET, None, 1),
     Case((Fault.OPERATION_FAILS,), RESET, None, 1),
