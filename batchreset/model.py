@@ -125,6 +125,24 @@ class PasswordSource(StrEnum):
     COLUMN = "column"
 
 
+class PasswordStyle(StrEnum):
+    """How passwords that are made here look."""
+
+    RANDOM = "random"
+    PASSPHRASE = "passphrase"  # noqa: S105  a style, no password
+
+
+class PasswordPolicy(StrEnum):
+    """What happens to a given password that the cloud's rules do not allow."""
+
+    #: Its row is left out.
+    CLOUD = "cloud"
+    #: The plan says so, and it is sent all the same: on-premises rules may be others.
+    WARN = "warn"
+    #: It is not looked at.
+    NONE = "none"
+
+
 class Fate(StrEnum):
     """What became of one password that was tried for a row."""
 
@@ -170,6 +188,8 @@ class Account:
     kind: Kind
     enabled: bool | None
     password_changed_at: str | None
+    #: Its own mail addresses, in lower case.
+    mailboxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

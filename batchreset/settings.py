@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from batchreset.errors import UsageError
-from batchreset.model import Method, PasswordSource
+from batchreset.model import Method, PasswordPolicy, PasswordSource, PasswordStyle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,8 +168,41 @@ class Settings:
     password_column: str | None = _option(
         None, "The cohort column that holds the new passwords.", group="cohort", metavar="NAME"
     )
+    password_style: PasswordStyle = _option(
+        PasswordStyle.RANDOM,
+        "How generated passwords look: random (characters) | passphrase (words).",
+        group="cohort",
+        metavar="NAME",
+    )
+    password_length: int | None = _option(
+        None,
+        "How long generated passwords are: characters of a random one [default: 20], words of a passphrase "
+        "[default: 5].",
+        group="cohort",
+        metavar="N",
+    )
+    password_alphabet: str | None = _option(
+        None,
+        "The characters that random passwords are made of. [default: letters, digits and !#$%*+-=?@_ without those "
+        "that look alike]",
+        group="cohort",
+        metavar="CHARS",
+    )
+    password_policy: PasswordPolicy = _option(
+        PasswordPolicy.CLOUD,
+        "What becomes of given passwords that the cloud would refuse: cloud (the row is left out) | warn (the plan "
+        "says so) | none (not looked at).",
+        group="cohort",
+        metavar="NAME",
+    )
+    discard_passwords: bool = _option(False, "Keep none of the new passwords: nobody is to know them.", group="cohort")
     recipient: tuple[str, ...] = _option(
         (), "An age public key that may open the sealed passwords; repeatable.", group="cohort", metavar="KEY"
+    )
+    seal_with_passphrase: bool = _option(
+        False,
+        "Seal the passwords to a passphrase, asked for or from BATCHRESET_PASSPHRASE, instead of to recipients.",
+        group="cohort",
     )
     header: tuple[str, ...] = _option(
         (), "A header added to every reset request; repeatable.", group="cohort", metavar="K=V"

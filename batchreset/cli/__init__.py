@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchreset.cli import logs, rehearse, reports, runs, secrets, signin
+from batchreset.cli import keys, logs, passwords, rehearse, reports, runs, signin
 from batchreset.cli.options import ARGUMENTS
 from batchreset.cli.terminal import say
 from batchreset.engine import events
@@ -28,7 +28,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     runs.resume,
     reports.status,
     reports.report,
-    secrets.passwords,
+    passwords.passwords,
     reports.runs,
     rehearse.rehearse,
     rehearse.tenant,
@@ -36,7 +36,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     signin.logout,
     signin.whoami,
     signin.doctor,
-    secrets.keys,
+    keys.keys,
 )
 
 

@@ -242,7 +242,7 @@ def _unchanged(earlier: Earlier) -> str:
 
 def _carry_out(loop: EventLoop, plan: Plan, settings: Settings, tokens: TokenSource, *, as_json: bool) -> None:
     """Carry a plan out, show how it ends, and exit with its status."""
-    from batchreset.engine.passwords import key_at_hand
+    from batchreset.engine.keys import key_at_hand
     from batchreset.engine.result import exit_status
     from batchreset.engine.runner import Means, carry_out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from batchreset.cli import logs
 from batchreset.engine import events
 from batchreset.errors import BatchResetError
+from batchreset.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +72,14 @@ def confirm(question: str, number: int, *, stdin_is_taken: bool) -> bool | None:
         write.write(f"{_CONTROLS.sub('', question)}\nType {wanted} to go on, anything else to leave it: ")
         write.flush()
         return read.readline().strip().lower().replace(",", "") == wanted
+
+
+def ask_secret(question: str) -> Secret | None:
+    """Ask for something that is not shown while it is typed; None without a terminal, or where nothing is typed."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    text = getpass.getpass(f"{_CONTROLS.sub('', question)}: ", sys.stderr)
+    return Secret(text) if text else None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import itemgetter
@@ -31,6 +32,7 @@ class Work:
     id: int
     object_id: str
     user: str
+    display_name: str
     kind: Kind
     state: State
     password_changed_before: str | None
@@ -138,11 +140,12 @@ def screened(engine: Engine, found: Iterable[tuple[int, Account | None, Reason |
                     "kind": account.kind,
                     "enabled_before": None if account.enabled is None else int(account.enabled),
                     "changed_at": account.password_changed_at,
+                    "mailboxes": json.dumps(account.mailboxes),
                 }
             )
         if reason is not None:
             excluded.append({"reset": reset_id, "reason": reason})
-    columns = ("object_id", "user", "display_name", "kind", "enabled_before")
+    columns = ("object_id", "user", "display_name", "kind", "enabled_before", "mailboxes")
     with engine.begin() as connection:
         if known:
             know = update(resets).where(resets.c.id == bindparam("reset"))
@@ -195,6 +198,7 @@ def _work(state: State) -> Select[Any]:
             resets.c.id,
             resets.c.object_id,
             resets.c.user,
+            func.coalesce(resets.c.display_name, "").label("display_name"),
             resets.c.kind,
             resets.c.reason,
             resets.c.password_changed_before,

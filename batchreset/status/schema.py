@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: Raised by one whenever an older program could misread the tables.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -57,6 +57,8 @@ resets = Table(
     Column("user", Text),
     Column("display_name", Text),
     Column("kind", String),
+    #: The account's own mail addresses as a JSON list, in lower case: no password is handed over to one of them.
+    Column("mailboxes", Text, nullable=False, server_default="[]"),
     Column("enabled_before", Integer),
     #: The directory's own value, compared with a later one of its own and with nothing else.
     Column("password_changed_before", String),
@@ -85,6 +87,8 @@ candidates = Table(
     Column("sealed", LargeBinary),
     Column("fate", String, nullable=False),
     Column("made_at", String, nullable=False),
+    #: When it was handed over to whoever passes it on.
+    Column("handed_over_at", String),
 )
 Index("candidates_by_reset", candidates.c.reset_id)
 

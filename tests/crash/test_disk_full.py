@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.keys import key_needed
+from batchreset.engine.passwords import opened
 from batchreset.rehearsal.behaviour import UNHINDERED, Spread
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant, What

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from batchreset.clock import timestamp
-from batchreset.engine.passwords import key_needed
+from batchreset.engine.keys import key_needed
 from batchreset.engine.runner import Means, carry_out
 from batchreset.model import Fate, PasswordSource, State
 from batchreset.rehearsal.behaviour import COURSES, Fault

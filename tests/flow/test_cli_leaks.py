@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from batchreset.engine.passwords import key_needed
+from batchreset.engine.keys import key_needed
 from batchreset.rehearsal.behaviour import UNHINDERED, Fault
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import batchreset
-from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.keys import key_needed
+from batchreset.engine.passwords import opened
 from batchreset.rehearsal.behaviour import UNHINDERED, Fault, Spread
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant

@@ -19,7 +19,8 @@ from sqlalchemy import select
 
 from batchreset.engine import runner
 from batchreset.engine.control import Control
-from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.keys import key_needed
+from batchreset.engine.passwords import opened
 from batchreset.engine.runner import Means
 from batchreset.model import ENDED, Fate, PasswordSource, State
 from batchreset.rehearsal.behaviour import Fault, Spread

@@ -20,7 +20,8 @@ from sqlalchemy import select
 
 from batchreset.auth.token import GivenToken
 from batchreset.cli.rehearse import claims_of
-from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.keys import key_needed
+from batchreset.engine.passwords import opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import FINISHED, WITH_FAILURES, reconciled
 from batchreset.model import ENDED, Method, PasswordSource, State

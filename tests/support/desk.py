@@ -14,7 +14,8 @@ import pytest
 
 from batchreset.auth.token import GivenToken
 from batchreset.cli.rehearse import claims_of
-from batchreset.engine.passwords import key_needed, opened
+from batchreset.engine.keys import key_needed
+from batchreset.engine.passwords import opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status, reconciled
 from batchreset.engine.resume import agree, prepare

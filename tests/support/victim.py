@@ -24,7 +24,7 @@ from aiohttp import ClientResponse
 
 from batchreset.auth.token import GivenToken
 from batchreset.engine import leftovers, pool
-from batchreset.engine.passwords import key_needed
+from batchreset.engine.keys import key_needed
 from batchreset.engine.result import exit_status
 from batchreset.engine.resume import agree, prepare
 from batchreset.engine.runner import Means, carry_out

@@ -1,4 +1,4 @@
-"""passwords, keys: the sealed passwords, and who can open them."""
+"""passwords: opening what is sealed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from batchreset.cli.options import Config, Flags, Run, takes
-from batchreset.cli.terminal import output, say, show
+from batchreset.cli.terminal import output, say
 from batchreset.errors import SettingsError, UsageError
 from batchreset.gather import gather
 
@@ -43,7 +43,8 @@ def passwords(
       batchreset passwords 20261121T175502Z-leak-cohort-7f3a -o - | gpg --encrypt ...
     """
     from batchreset.engine import folder as folders
-    from batchreset.engine.passwords import key_needed, note_opening, opened
+    from batchreset.engine.keys import key_needed
+    from batchreset.engine.passwords import note_opening, opened
     from batchreset.status import database
 
     if target is None and not sys.stdout.isatty():
@@ -70,26 +71,6 @@ def passwords(
         say("There are no passwords in this run that are, or may be, in force.")
     elif file is not None:
         say(f"{len(lines):,} passwords in clear are now in {file}: hand them over, then delete the file.")
-
-
-def keys(*, make: Annotated[bool, typer.Option("--make", help="Make a key where there is none.")] = False) -> None:
-    """Show the key that opens sealed passwords, or make it.
-
-    It lies in the user's configuration folder, or where BATCHRESET_IDENTITY says.
-
-    Examples:
-      batchreset keys
-      batchreset keys --make
-    """
-    from batchreset.vault import identity
-
-    own = identity.load()
-    if own is None and make:
-        own = identity.make()
-    if own is None:
-        show(f"There is no key yet; the first run makes it, or `batchreset keys --make`. Its place: {identity.path()}")
-    else:
-        show(f"key:        {identity.path()}\npublic key: {own.to_public()}")
 
 
 def _cells(each: OpenedPassword) -> Sequence[str]:
