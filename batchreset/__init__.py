@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from batchreset.errors import BatchResetError
+from batchreset.secret import Secret
 from batchreset.settings import Settings
 from batchreset.version import __version__
 
@@ -28,19 +29,23 @@ if TYPE_CHECKING:
 # A program that says nothing of logging hears nothing of ours.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = ["BatchResetError", "Settings", "__version__", "plan", "run"]
+__all__ = ["BatchResetError", "Secret", "Settings", "__version__", "plan", "run"]
 
 
-async def plan(cohort: str | Path | Sequence[str | Path], settings: Settings) -> Plan:
+async def plan(
+    cohort: str | Path | Sequence[str | Path], settings: Settings, *, passphrase: Secret | None = None
+) -> Plan:
     """Look everybody in the cohort up and make a run folder; nothing in the tenant is changed.
 
-    Raises a `RefusedError` when the cohort, the sign-in or the directory does not allow a plan.
+    The `passphrase` is for `seal_with_passphrase`; without it BATCHRESET_PASSPHRASE counts. Raises a `RefusedError`
+    when the cohort, the sign-in or the directory does not allow a plan.
     """
     from batchreset.auth.sign_in import sign_in  # noqa: PLC0415  importing the package stays cheap
     from batchreset.engine.plan import Inputs, make  # noqa: PLC0415
 
     paths = [cohort] if isinstance(cohort, str) or not hasattr(cohort, "__iter__") else cohort
-    return await make(Inputs(cohort=[str(path) for path in paths], tokens=sign_in(settings)), settings)
+    inputs = Inputs([str(path) for path in paths], sign_in(settings), passphrase=passphrase)
+    return await make(inputs, settings)
 
 
 async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], None] = lambda _: None) -> Result:

@@ -71,3 +71,7 @@ class HaltedError(BatchResetError):
 
 class StatusTableError(HaltedError):
     """The status table cannot be written."""
+
+
+class PasswordNotMadeError(HaltedError):
+    """No password can be made that holds none of the texts it must not hold."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from batchreset.errors import UsageError
 from batchreset.model import Method, PasswordPolicy, PasswordSource, PasswordStyle
+from batchreset.recipe import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -288,6 +289,8 @@ class Settings:
             raise UsageError(
                 f"--max-failures {self.max_failures}: give a number such as 25, or a percentage such as 5%."
             )
+        self._check_sealing()
+        check(self.password_source, self.password_style, self.password_length, self.password_alphabet)
         self._check_additions()
         self._check_places()
 
@@ -300,6 +303,21 @@ class Settings:
                 "--authority: give the sign-in service's URL with the tenant, "
                 "such as https://login.microsoftonline.com/contoso.example; it begins with https://."
             )
+
+    def _check_sealing(self) -> None:
+        if self.recipient and self.seal_with_passphrase:
+            raise UsageError("--seal-with-passphrase and --recipient: age seals to one or the other; leave one out.")
+        if not self.discard_passwords:
+            return
+        for option, is_given in (
+            ("--recipient", self.recipient),
+            ("--seal-with-passphrase", self.seal_with_passphrase),
+            ("--password-source column", self.password_source is PasswordSource.COLUMN),
+        ):
+            if is_given:
+                raise UsageError(
+                    f"--discard-passwords and {option}: nothing is kept that anybody could open; leave one out."
+                )
 
     def _check_additions(self) -> None:
         for name, _ in pairs(self.header, "--header"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
+_LOG = logging.getLogger(__name__)
 #: Seconds to connect, and of silence.
 _TIMEOUT = (10.0, 30.0)
 
@@ -65,7 +68,11 @@ class _Adapter(HTTPAdapter):
         url = str(request.url)
         proxy = None if self._is_direct else proxy_for(url)
         options |= {"timeout": _TIMEOUT, "proxies": {urlsplit(url).scheme: proxy} if proxy else {}}
+        start = time.monotonic()
         response = super().send(request, **options)
+        # Without the query, and without anything of the answer: either may hold a code or a token.
+        told = (request.method, url.partition("?")[0], response.status_code, time.monotonic() - start)
+        _LOG.debug("request %s %s %s %.3f", *told)
         if (
             response.status_code == HTTPStatus.TOO_MANY_REQUESTS
             or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR

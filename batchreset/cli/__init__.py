@@ -36,7 +36,6 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     signin.logout,
     signin.whoami,
     signin.doctor,
-    keys.keys,
 )
 
 
@@ -65,6 +64,10 @@ def _app() -> typer.Typer:
     made.callback(help=_help(_options))(_options)
     for command in _COMMANDS:
         made.command(help=_help(command))(command)
+    of_keys = typer.Typer(invoke_without_command=True)
+    of_keys.callback(help=_help(keys.keys))(keys.keys)
+    of_keys.command(help=_help(keys.reseal))(keys.reseal)
+    made.add_typer(of_keys, name="keys")
     return made
 
 

@@ -24,7 +24,7 @@ _EVERY = 5.0
 
 def live() -> AbstractContextManager[Callable[[Snapshot], None]]:
     """Return a context that yields what to call with each snapshot. Everything goes to standard error."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not logs.has_standard_error():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not logs.is_verbose():
         return _bar()
     tell = unhurried(first=0.0)
     return nullcontext(lambda snapshot: tell(snapshot_text(snapshot)))

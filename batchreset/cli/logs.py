@@ -20,27 +20,51 @@ if TYPE_CHECKING:
     from batchreset.settings import Settings
 
 _LOG = logging.getLogger("batchreset")
+_WITH_REQUESTS = 2
 
 
-def begin(settings: Settings) -> None:
+def begin(settings: Settings, verbosity: int = 0) -> None:
     """Log from here on as the settings say: into --log-file, or JSON lines on standard error; else not at all.
 
+    With a `verbosity` of 1 each decision is told on standard error as well, from 2 on the log has each request too.
     Raises `SettingsError` where the file cannot be written.
     """
+    is_json = settings.log_format is LogFormat.JSON
     if settings.log_file is not None:
-        handler: logging.Handler = _to_file(settings.log_file)
-    elif settings.log_format is LogFormat.JSON:
+        _add(_to_file(settings.log_file), is_json=is_json)
+    elif is_json:
+        _add(_ToStandardError(sys.stderr), is_json=True)
+    tell_more(verbosity)
+
+
+def tell_more(verbosity: int) -> None:
+    """Tell decisions on standard error, and from 2 on each request: of our own; what libraries log may hold secrets."""
+    if verbosity and not has_standard_error():
         handler = _ToStandardError(sys.stderr)
-    else:
-        return
-    handler.setFormatter(_Json() if settings.log_format is LogFormat.JSON else _Text())
-    _LOG.addHandler(handler)
-    _LOG.setLevel(logging.INFO)
+        handler.addFilter(lambda record: getattr(record, "event", "") != "error")  # it is said there anyway
+        _add(handler, is_json=False)
+    if verbosity >= _WITH_REQUESTS and _LOG.handlers:
+        _LOG.setLevel(logging.DEBUG)
 
 
 def has_standard_error() -> bool:
-    """Say whether standard error is the log's, so that all that is said there has to be a line of it."""
-    return any(isinstance(handler, _ToStandardError) for handler in _LOG.handlers)
+    """Say whether standard error is the JSON log's, so that all that is said there has to be a line of it."""
+    return any(isinstance(handler.formatter, _Json) for handler in _on_standard_error())
+
+
+def is_verbose() -> bool:
+    """Say whether the log is told on standard error, whichever way: nothing may be drawn there then."""
+    return bool(_on_standard_error())
+
+
+def _on_standard_error() -> list[logging.Handler]:
+    return [handler for handler in _LOG.handlers if isinstance(handler, _ToStandardError)]
+
+
+def _add(handler: logging.Handler, *, is_json: bool) -> None:
+    handler.setFormatter(_Json() if is_json else _Text())
+    _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
 
 
 @contextmanager

@@ -44,6 +44,16 @@ Config = Annotated[
         show_envvar=False,
     ),
 ]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        help="Tell each decision on standard error; twice (-vv), each request too.",
+        show_default=False,
+    ),
+]
 
 
 def takes(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -12,7 +12,7 @@ import typer
 from batchreset.cli import logs
 from batchreset.cli.asynchronous import run_async
 from batchreset.cli.live import live, unhurried
-from batchreset.cli.options import AsJson, Cohort, Config, Flags, takes
+from batchreset.cli.options import AsJson, Cohort, Config, Flags, Verbose, takes
 from batchreset.cli.runs import empty_as_chosen, refuse_if_nothing_left, telling_of_a_new_key
 from batchreset.cli.terminal import say, show
 from batchreset.cli.words import end_text, plan_text
@@ -47,7 +47,15 @@ Seed = Annotated[int, typer.Option(help="Draws who is awkward, and how.", metava
 
 
 @takes("out", "cohort", "route", "go", "log")
-def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
+def rehearse(
+    cohort: Cohort,
+    *,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+    config: Config = None,
+    flags: Flags,
+) -> None:
     """Run against a simulated tenant on this machine.
 
     It holds the cohort's accounts: most of them are ordinary, a few of every awkward kind. The code is the very same
@@ -62,7 +70,7 @@ def rehearse(cohort: Cohort, *, seed: Seed = 1, as_json: AsJson = False, config:
     """
     patience = {"deadline": flags["deadline"] or _DEADLINE, "directory_lag": flags["directory_lag"] or _LAG}
     settings = gather({**flags, **patience, **_NO_REAL_TENANT}, config)
-    logs.begin(settings)
+    logs.begin(settings, verbose)
     with empty_as_chosen(settings, as_json=as_json):
         plan, summary, wrong = run_async(_rehearse(cohort, settings, seed))
     if as_json:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from batchreset.cli.options import AsJson, Config, Flags, Run, takes
 from batchreset.cli.terminal import say, show
+from batchreset.cli.words import quoted
+from batchreset.clock import seconds_since
 from batchreset.errors import BatchResetError, LockedError
 from batchreset.gather import gather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _WATCH_SECONDS = 1.0
+#: After a week, in seconds, passwords should have been handed over.
+_LONG_SEALED = 7 * 86400
 
 
 @takes("out")
@@ -69,6 +73,8 @@ def report(run: Run, *, config: Config = None, flags: Flags) -> None:
 def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
     """List runs, oldest first.
 
+    Runs whose passwords have lain sealed beside their key for more than a week are pointed out.
+
     Examples:
       batchreset runs
       batchreset runs --out /srv/resets --json
@@ -86,11 +92,12 @@ def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> Non
     if as_json:
         show(json.dumps({"runs": found}, indent=2))
     else:
-        show("\n".join(map(_standing_text, found)) or f"There are no runs in {out}.")
+        show("\n".join(map(_listed_text, found)) or f"There are no runs in {out}.")
 
 
 def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
     """Return where a run stands, as JSON values; counts are by outcome, open rows apart. The table may be checked."""
+    from batchreset.engine.forgetting import sealed_since
     from batchreset.model import Outcome, RunState, State
     from batchreset.status import database, record, rows
 
@@ -100,7 +107,7 @@ def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
         is_dead = line.state is RunState.RUNNING and not _is_worked_on(folder)
         if is_dead:
             line = record.load(engine)  # it may have ended in this moment
-        counts = rows.counts(engine)
+        counts, sealed = rows.counts(engine), sealed_since(folder, engine, line)
     finally:
         engine.dispose()
     in_flight = sum(counts[state] for state in (State.SENDING, State.ACCEPTED, State.DOUBTFUL))
@@ -118,6 +125,7 @@ def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
         "created_at": line.created_at,
         "started_at": line.started_at,
         "finished_at": line.finished_at,
+        "sealed_since": sealed,
     }
 
 
@@ -130,6 +138,15 @@ def _is_worked_on(folder: Path) -> bool:
             return False
     except LockedError:
         return True
+
+
+def _listed_text(found: Mapping[str, Any]) -> str:
+    """Write a run's line, and one below it where its passwords have been sealed for long."""
+    line, since = _standing_text(found), found["sealed_since"]
+    if since is None or seconds_since(since) < _LONG_SEALED:
+        return line
+    forget = f"batchreset passwords {quoted(Path(found['folder']))} --forget"
+    return f"{line}\n  its passwords have been sealed since {since[:10]}; once they are handed over: {forget}"
 
 
 def _standing_text(found: Mapping[str, Any]) -> str:

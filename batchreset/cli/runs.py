@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from batchreset.cli import logs
 from batchreset.cli.asynchronous import event_loop
+from batchreset.cli.keys import passphrase_to_open, passphrase_to_seal
 from batchreset.cli.live import live, unhurried
-from batchreset.cli.options import AsJson, Cohort, Config, Flags, Run, takes
+from batchreset.cli.options import AsJson, Cohort, Config, Flags, Run, Verbose, takes
 from batchreset.cli.terminal import confirm, say, show
 from batchreset.cli.words import accounts, end_text, plan_text, plan_values, quoted
 from batchreset.engine import events
@@ -38,7 +39,7 @@ _GROUPS = ("out", "cohort", "route", "go", "plan", "consent", "graph", "cloud", 
 
 
 @takes(*_GROUPS)
-def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
+def run(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config: Config = None, flags: Flags) -> None:
     """Reset a cohort: load, screen, ask, reset, report.
 
     The plan is shown first. Without --yes it asks on the terminal; where there is none, the answer is no.
@@ -51,7 +52,7 @@ def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags
       batchreset run - < cohort.csv
     """
     settings = gather(flags, config)
-    logs.begin(settings)
+    logs.begin(settings, verbose)
     with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
         made, tokens = _make_plan(loop, cohort, settings)
         say(plan_text(made))
@@ -61,7 +62,7 @@ def run(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags
 
 
 @takes(*_GROUPS)
-def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
+def plan(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config: Config = None, flags: Flags) -> None:
     """Show what run would do; changes nothing in the tenant.
 
     Takes the same options as run. Makes the run folder, so that resume can carry the plan out. Says how long sending
@@ -74,7 +75,7 @@ def plan(cohort: Cohort, *, as_json: AsJson = False, config: Config = None, flag
     from batchreset.engine.repeat import finished_earlier
 
     settings = gather(flags, config)
-    logs.begin(settings)
+    logs.begin(settings, verbose)
     with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
         made, _ = _make_plan(loop, cohort, settings)
     earlier = finished_earlier(made)
@@ -101,6 +102,7 @@ def resume(
         ),
     ] = False,
     as_json: AsJson = False,
+    verbose: Verbose = 0,
     config: Config = None,
     flags: Flags,
 ) -> None:
@@ -116,12 +118,14 @@ def resume(
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
     from batchreset.engine import folder as folders
+    from batchreset.engine.keys import key_at_hand, passphrase_given
     from batchreset.engine.resume import agree, prepare, settings_of
 
     here = gather({name: flags[name] for name in (*_OF_THE_COMMAND, *_OF_TRUST)}, config)
-    logs.begin(here)
+    logs.begin(here, verbose)
     folder = folders.find(run, here.out)
     settings = gather({**flags, **dict.fromkeys((*_OF_THE_COMMAND, *_OF_TRUST))}, base=settings_of(folder, here))
+    key = key_at_hand(folder, passphrase_given if settings.yes else lambda: passphrase_to_open(is_needed=False))
 
     def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
         return prepare(folder, settings, tokens, retry_failed=retry_failed, anyway=anyway)
@@ -132,7 +136,7 @@ def resume(
         if made.ready:
             _ask(made, settings, stdin_is_taken=False)
         agree(made)
-        _carry_out(loop, made, settings, tokens, as_json=as_json)
+        _carry_out(loop, replace(made, key=key), settings, tokens, as_json=as_json)
 
 
 def refuse_if_nothing_left(plan: Plan) -> None:
@@ -170,9 +174,11 @@ def _make_plan(loop: EventLoop, cohort: list[str], settings: Settings) -> tuple[
     from batchreset.engine.plan import Inputs, make
 
     stdin = sys.stdin.buffer if "-" in cohort else None
+    passphrase = passphrase_to_seal() if settings.seal_with_passphrase and not settings.yes else None
 
     def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
-        return make(Inputs(cohort=cohort, tokens=tokens, stdin=stdin, progress=unhurried()), settings)
+        inputs = Inputs(cohort, tokens, stdin=stdin, progress=unhurried(), passphrase=passphrase)
+        return make(inputs, settings)
 
     with telling_of_a_new_key():
         return _signed_in(loop, settings, work, stdin_is_taken=stdin is not None)
@@ -242,13 +248,11 @@ def _unchanged(earlier: Earlier) -> str:
 
 def _carry_out(loop: EventLoop, plan: Plan, settings: Settings, tokens: TokenSource, *, as_json: bool) -> None:
     """Carry a plan out, show how it ends, and exit with its status."""
-    from batchreset.engine.keys import key_at_hand
     from batchreset.engine.result import exit_status
     from batchreset.engine.runner import Means, carry_out
 
-    key = plan.key or key_at_hand(plan.folder)
     with live() as progress:
-        summary = loop.run(carry_out(plan.folder, settings, Means(tokens, key, progress)))
+        summary = loop.run(carry_out(plan.folder, settings, Means(tokens, plan.key, progress)))
     if as_json:
         show(json.dumps({**summary.recorded(), "folder": str(plan.folder)}, indent=2))
     else:

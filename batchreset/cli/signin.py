@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchreset.cli import logs
 from batchreset.cli.asynchronous import run_async
-from batchreset.cli.options import AsJson, Config, Flags, takes
+from batchreset.cli.options import AsJson, Config, Flags, Verbose, takes
 from batchreset.cli.terminal import say, show
 from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError, SignInError, UsageError
@@ -33,7 +34,7 @@ _PLACE = ("cloud", "authority", "tenant", "client_id")
 
 
 @takes("route", "cloud", "signin", "account")
-def login(*, config: Config = None, flags: Flags) -> None:
+def login(*, verbose: Verbose = 0, config: Config = None, flags: Flags) -> None:
     """Sign in as a person, once for many runs.
 
     The system's browser opens. Name the account that holds the role with --account, so that the one of every day stays
@@ -50,6 +51,7 @@ def login(*, config: Config = None, flags: Flags) -> None:
     from batchreset.engine.doctor.signed_in import registration
     from batchreset.engine.whoami import IN_PERSON
 
+    logs.tell_more(verbose)
     given = gather(flags, config)
     settings = given.but(auth=given.auth or Auth.INTERACTIVE)
     if settings.auth not in IN_PERSON:
@@ -111,6 +113,7 @@ def doctor(
         typer.Option("--print-scopes", help="Only write what an app registration needs, as its manifest has it: JSON."),
     ] = False,
     as_json: AsJson = False,
+    verbose: Verbose = 0,
     config: Config = None,
     flags: Flags,
 ) -> None:
@@ -133,6 +136,7 @@ def doctor(
         needed = registration(settings.method, is_app_only=bool(is_app_only(settings)))
         show(json.dumps(needed, indent=2))
         return
+    logs.tell_more(verbose)
     checks = run_async(examine(flags, config, say))
     counts = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
     if as_json:

@@ -128,8 +128,12 @@ def _named(name: str, columns: Sequence[str], wanted: str, option: str) -> int:
         position for position, column in enumerate(columns) if headers.fold(column) == headers.fold(wanted)
     ]
     if not found:
-        kind = UnsuitableError if option == "--column" else CohortError
-        raise kind(f"{name} has no column {_shown(wanted)}{_listed(columns)}; correct {option}.")
+        if option == "--column":
+            raise UnsuitableError(f"{name} has no column {_shown(wanted)}{_listed(columns)}; correct {option}.")
+        raise CohortError(
+            f"{name} has no column {_shown(wanted)}{_listed(columns)}; correct {option}, or add the column: "
+            "no report of batchreset's holds passwords."
+        )
     if len(found) > 1:
         raise CohortError(
             f"{name} has {len(found)} columns headed {_shown(wanted)}: rename all but one, or remove them."

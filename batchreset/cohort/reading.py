@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from batchreset.cohort.layout import Layout
     from batchreset.cohort.sources import Source
 
     Row = tuple[int, str, str, str, str, bytes | None]
 
 _COLUMNS = ("row", "identifier", "key", "reason", "cohort", "sealed")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Unlike(str):
+    """The text of a workbook's cell that shows it otherwise, such as a date: nobody could tell a password from it."""
+
+    __slots__ = ()
 
 
 def read(
@@ -34,7 +39,8 @@ def read(
     by `seal`; None where the cell or the account is missing).
     A record that is too short has empty cells; cells beyond the header's last are left out.
 
-    Raises `CohortError` at the end, or earlier, when the input is not the one that was inspected.
+    Raises `CohortError` for a password that a workbook shows otherwise, and at the end, or earlier, when the input is
+    not the one that was inspected.
     """
     try:
         with source.table.origin.open() as stream:
@@ -43,7 +49,7 @@ def read(
                 source.layout.header_row,
                 source.layout.header_row + source.records,
             )
-            rows = (_row(number, cells, source.layout, seal) for number, cells in records)
+            rows = (_row(number, cells, source, seal) for number, cells in records)
             while chunk := list(islice(rows, chunk_rows)):
                 yield _frame(chunk)
             is_same = stream.finish() == source.sha256
@@ -53,12 +59,18 @@ def read(
         raise CohortError(f"{source.name} changed while it was being read: start again when it is at rest.")
 
 
-def _row(number: int, cells: list[str], layout: Layout, seal: Callable[[str], bytes] | None) -> Row:
+def _row(number: int, cells: list[str], source: Source, seal: Callable[[str], bytes] | None) -> Row:
+    layout = source.layout
     cells += [""] * (layout.width - len(cells))
     account = identifiers.parse(cells[layout.account])
     cohort = {column: identifiers.plain(cells[position]) for column, position in layout.carried}
     sealed = None
     if seal and layout.password is not None and account.key and (password := cells[layout.password]).strip():
+        if isinstance(password, Unlike):
+            raise CohortError(
+                f"{source.name}, row {number}: the password is a date, or a number of too many digits, which the sheet "
+                "shows otherwise than it keeps it; format the column as text, and write it again."
+            )
         sealed = seal(password)
     return number, account.text, account.key, account.reason, _as_json(cohort), sealed
 

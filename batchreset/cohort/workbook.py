@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from batchreset.cohort.reading import Unlike
 from batchreset.cohort.unpacking import damaged, extent
 from batchreset.errors import CohortError
 
@@ -108,6 +109,8 @@ def text_of(cell: Cell) -> str:
         case float() if cell.is_integer() and abs(cell) < _EXACT:
             return str(int(cell))
         case dt.date() | dt.time():
-            return cell.isoformat()
-        case _:
+            return Unlike(cell.isoformat())
+        case float() if "e" not in str(cell):
             return str(cell)
+        case _:
+            return Unlike(cell)

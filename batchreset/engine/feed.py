@@ -1,4 +1,4 @@
-"""The feed: which row is next."""
+"""The feed: which row is next, and whether any is in a worker's hands."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Feed:
         #: Rows that may be given back yet.
         self._expected: set[int] = set()
         self._stirred = asyncio.Event()
+        self._clock = asyncio.get_running_loop().time
+        #: Rows in workers' hands; since when there have been none, and how many seconds there were none before.
+        self._in_hand = 0
+        self._idle_since = self._clock()
+        self._idle = 0.0
         self._taken = 0
         self._last = 0
         self._is_read_out = False
@@ -50,27 +55,42 @@ class Feed:
         """Wait for a row no longer: it has ended."""
         if reset_id in self._expected:
             self._expected.remove(reset_id)
-            self._stirred.set()
+            if not self._expected:
+                self._stirred.set()
 
     def give_back(self, work: Work) -> None:
         """Hand out a row once more; no limit holds one that was begun in this start."""
         self._known.add(work.id)
-        (self._given_back if work.tries else self._waiting).append(work)
+        (self._given_back if work.tries or work.rejected else self._waiting).append(work)
         self._expected.discard(work.id)
         self._stirred.set()
 
     async def take(self) -> Work | None:
-        """Return the next row; None when there is no more and none can come back, or sending has stopped."""
+        """Return the next row, to be put down when it is done with.
+
+        None when there is no more and none can come back, or sending has stopped.
+        """
         while not self._control.sending_stopped.is_set():
-            if self._given_back:
-                return self._given_back.popleft()
-            if work := self._next_ready():
+            if work := self._given_back.popleft() if self._given_back else self._next_ready():
+                if not self._in_hand:
+                    self._idle += self._clock() - self._idle_since
+                self._in_hand += 1
                 return work
             if not self._expected:
                 return None
             self._stirred.clear()
             await self._stirred.wait()
         return None
+
+    def put_down(self) -> None:
+        """Note that a worker is done with its row."""
+        self._in_hand -= 1
+        if not self._in_hand:
+            self._idle_since = self._clock()
+
+    def idle(self, now: float) -> float:
+        """Return for how many seconds until now no row was in a worker's hands."""
+        return self._idle + (0.0 if self._in_hand else now - self._idle_since)
 
     def _next_ready(self) -> Work | None:
         if self._taken == self._limit:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchreset.model import Reason, State
+from batchreset.policy.attempts import Tally, is_replaced
 
 if TYPE_CHECKING:
     from batchreset.policy.settling import Landed
+    from batchreset.policy.verdict import Ended
     from batchreset.status.rows import Work
 
 #: Why the directory is asked about a reset that was accepted without an operation to follow.
@@ -50,6 +52,8 @@ class Followed:
     is_sent_again: bool = False
     #: Whether the passwords in doubt were made by the service, and not told.
     is_untold: bool = False
+    #: Whether another password is tried where the service refuses the one that was sent.
+    may_be_replaced: bool = False
     running_at: float | None = 0.0
     looks: int = 0
     faults: int = 0
@@ -59,7 +63,13 @@ class Followed:
     @property
     def may_come_back(self) -> bool:
         """Whether the pool may get it back."""
-        return self.is_sent_again or (self.state is State.DOUBTFUL and bool(self.operations))
+        return self.is_sent_again or (bool(self.operations) and (self.may_be_replaced or self.state is State.DOUBTFUL))
+
+    def is_replaced(self, look: Ended) -> bool:
+        """Say whether another password is tried, now that the operation of this one has failed."""
+        is_settled = not self.doubted and not self.operations
+        is_refused = look.reason is Reason.PASSWORD_REJECTED
+        return self.may_be_replaced and is_settled and is_refused and is_replaced(Tally(rejected=self.work.rejected))
 
     @property
     def possible(self) -> set[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from batchreset.clock import utc_now
@@ -21,16 +23,25 @@ if TYPE_CHECKING:
     from batchreset.policy.breaker import Breaker
     from batchreset.policy.verdict import Look, Verdict
     from batchreset.status.writer import Writer
+    from batchreset.vault.sealing import RunKey
 
 _PLAIN = Ending()
+#: A long word with more in it than letters, and marks of punctuation that words have.
+_MAY_BE_PASSWORD = re.compile(r"(?=\S{8})\S*[^\sA-Za-z.,:;'()]\S*")
 #: Rows whose names are read at a time, for the log.
 _NAMES = 500
 
 
 class Ledger:
-    """Moves rows: puts the move to the writer, counts and logs it, and lets the breaker judge each end."""
+    """Moves rows: puts the move to the writer, counts and logs it, and lets the breaker judge each end.
 
-    def __init__(self, engine: Engine, writer: Writer, breaker: Breaker, control: Control) -> None:
+    No detail of a row is written that quotes a password tried for it, as the run's `key` opens it; without the key,
+    none that may hold one.
+    """
+
+    def __init__(
+        self, engine: Engine, writer: Writer, breaker: Breaker, control: Control, key: RunKey | None = None
+    ) -> None:
         """Start from the counts the table has now."""
         self.counts = rows.counts(engine)
         self.throttled = 0
@@ -39,9 +50,11 @@ class Ledger:
         self._writer = writer
         self._breaker = breaker
         self._control = control
+        self._key = key
 
     def move(self, reset_id: int, source: State, target: State, *changes: Change, ending: Ending = _PLAIN) -> None:
         """Move a row, with the changes that belong to the move. Never waits, so it cannot be lost to a cancellation."""
+        ending = self._unquoted(reset_id, ending)
         self._writer.put(moved(reset_id, source, target, ending), *changes)
         self._tell(reset_id, target, changes, ending)
         self._count(source, target, ending)
@@ -85,6 +98,17 @@ class Ledger:
             cause = None if target is State.SUCCEEDED else str(ending.reason)
             if why := self._breaker.trip(cause):
                 self._control.halt(why, follow=True)
+
+    def _unquoted(self, reset_id: int, ending: Ending) -> Ending:
+        """Mask what a service quotes of a row's passwords: by the time of a look nobody else has them at hand."""
+        detail = ending.detail
+        if detail is None:
+            return ending
+        if self._key is None:
+            return replace(ending, detail=_MAY_BE_PASSWORD.sub("***", detail))
+        for sealed in rows.sealed_for(self._engine, reset_id):
+            detail = self._key.unseal(sealed).masked(detail)
+        return replace(ending, detail=detail)
 
     def count_if_throttled(self, verdict: Verdict | Look) -> None:
         """Count a 429 for the live view."""

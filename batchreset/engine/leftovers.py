@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from batchreset.clock import seconds_since
 from batchreset.engine.followed import UNNAMED, Followed, Operation
 from batchreset.graph.resets import operation_url
-from batchreset.model import LEFT_OUT, Fate, Kind, Reason, State
+from batchreset.model import LEFT_OUT, Kind, Reason, State
 from batchreset.status import rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.engine.feed import Feed
+    from batchreset.engine.supply import Passwords
     from batchreset.engine.tracker import Patience, Tracker
     from batchreset.graph.session import GraphSession
     from batchreset.policy.settling import Send
@@ -29,30 +30,33 @@ _FOLLOWED_AT_LEAST = 60.0
 
 
 def take_up(
-    engine: Engine, graph: GraphSession, tracker: Tracker, feed: Feed, *, may_repeat: bool, patience: Patience
+    engine: Engine, graph: GraphSession, tracker: Tracker, feed: Feed, passwords: Passwords, patience: Patience
 ) -> None:
     """Hand what an earlier start left behind to those who settle it.
 
-    A cloud account's row in doubt is sent again. That is done at once where `may_repeat` says that the same password
-    can be had, since it converges; where the directory has had its time meanwhile, it is asked first. Another password
+    A cloud account's row in doubt is sent again. That is done at once where the same password can be had, since it
+    converges; where the directory has had its time meanwhile, it is asked first. Another password
     is tried only when the directory has had its time to show the first from now on. A row that was accepted, one of a
     synchronised account, and one that screening leaves out by now, is followed and never sent again: to the end of its
     operation's deadline, of which the time between two starts is part.
     """
     for work in rows.work(engine, State.ACCEPTED):
-        tracker.follow(_followed(work, graph, patience.deadline))
+        followed = _followed(work, graph, patience.deadline)
+        followed.may_be_replaced = passwords.may_replace(work) and not followed.doubted
+        tracker.follow(followed)
     for work in rows.work(engine, State.DOUBTFUL):
         past = work.past
         is_open = past.doubted or past.unended or past.landed
         is_held_back = work.reason in LEFT_OUT
         may_be_sent = work.kind is Kind.CLOUD and not (past.unended or past.landed or is_held_back)
-        can_be_repeated = may_repeat and work.sealed is not None and work.fate is Fate.POSSIBLE
+        can_be_repeated = passwords.can_repeat(work)
         is_told = past.lost_at is not None and seconds_since(past.lost_at) >= patience.lag
         if (not is_open and not is_held_back) or (may_be_sent and can_be_repeated and not is_told):
             feed.begin_with(work)
             continue
         followed = _followed(work, graph, patience.deadline)
         followed.is_sent_again = may_be_sent
+        followed.is_untold = bool(followed.doubted) and work.sealed is None and passwords.are_told
         if may_be_sent and can_be_repeated:
             followed.sent_at -= patience.lag  # one look tells
         tracker.follow(followed)
@@ -81,7 +85,6 @@ def _followed(work: Work, graph: GraphSession, deadline: float) -> Followed:
         doubted=doubted,
         landed=list(work.past.landed),
         operations=operations,
-        is_untold=bool(doubted) and work.sealed is None,
         running_at=None,
         reason=reason,
         detail=detail,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
+from batchreset.engine.trail import noted
+from batchreset.errors import SettingsError
 from batchreset.model import Fate, Outcome, State, outcome_of
-from batchreset.status.changes import logged
-from batchreset.status.schema import audit, candidates, resets
+from batchreset.status import record
+from batchreset.status.schema import candidates, resets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine
 
     from batchreset.secret import Secret
     from batchreset.vault.sealing import RunKey
@@ -74,8 +76,7 @@ def opened(
         .order_by(resets.c.id, candidates.c.id)
     )
     if user is not None:
-        name = user.strip().lower()
-        query = query.where((func.lower(resets.c.user) == name) | (func.lower(resets.c.object_id) == name))
+        query = query.where(_names(user))
     possible = select(candidates.c.reset_id).where(candidates.c.fate == Fate.POSSIBLE).distinct()
     with engine.connect() as connection:
         unsure = set(connection.execute(possible).scalars())
@@ -101,8 +102,63 @@ def opened(
             )
 
 
-def note_opening(engine: Engine, where: str) -> None:
-    """Write to the audit trail that the passwords are being opened, by whom and where to."""
-    change = logged("passwords opened", by=getpass.getuser(), to=where)
-    with engine.begin() as connection:
-        connection.execute(audit.insert(), change.values)
+def why_none(engine: Engine, user: str, only: Outcome | None) -> str:
+    """Say in a sentence why there is no password of this account to open."""
+    query = (
+        select(resets.c.source, resets.c.row, resets.c.state, resets.c.reason)
+        .where(_names(user) | (resets.c.key == user.strip().lower()))
+        # What became of an account stands in its first row; those that repeat it are left out.
+        .order_by(resets.c.id)
+    )
+    with engine.connect() as connection:
+        found = connection.execute(query).first()
+    if found is None:
+        return f"--user {user}: this run has no such account; give its UPN or its object id."
+    outcome = outcome_of(State(found.state))
+    told = f"{outcome.value} ({found.reason})" if found.reason else outcome.value
+    left_out = f", and --only asks for {only.value}" if only not in {None, outcome} else ""
+    where = f"row {found.row} of {found.source} is {told}{left_out}"
+    return f"--user {user}: there is no password of this account to open: {where}."
+
+
+def cohort_column(engine: Engine, name: str, option: str) -> str:
+    """Find one of the cohort's own columns, whatever the case of its letters.
+
+    Raises `SettingsError` naming those there are.
+    """
+    columns = record.load(engine).cohort_columns
+    if name in columns:
+        return name
+    found = [column for column in columns if column.casefold() == name.strip().casefold()]
+    if len(found) == 1:
+        return found[0]
+    there = f"it has {', '.join(columns)}" if columns else "it has none besides the account's"
+    raise SettingsError(f"{option} {name}: this run's cohort has no such column; {there}.")
+
+
+def note_opening(engine: Engine, where: str, passwords: Sequence[OpenedPassword]) -> None:
+    """Write to the audit trail by whom these passwords are opened, and where to: before they are.
+
+    `rows` has row numbers by source, and `candidates` the numbers of the passwords, both as `2-40,43`.
+    """
+    rows: dict[str, list[int]] = {}
+    for each in passwords:
+        rows.setdefault(each.source, []).append(each.row)
+    told = {source: ranges(numbers) for source, numbers in rows.items()}
+    candidate_ids = ranges(each.candidate_id for each in passwords)
+    with noted(engine, "passwords opened", to=where, count=len(passwords), rows=told, candidates=candidate_ids):
+        pass
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Write numbers in order, and those that follow each other as one: `2-40,43`."""
+    runs = [
+        [number for _, number in run]
+        for _, run in groupby(enumerate(sorted(set(numbers))), key=lambda each: each[1] - each[0])
+    ]
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _names(user: str) -> ColumnElement[bool]:
+    name = user.strip().lower()
+    return or_(func.lower(resets.c.user) == name, func.lower(resets.c.object_id) == name)

@@ -6,34 +6,32 @@ import json
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batchreset import cohort
 from batchreset.auth.bearer import read
 from batchreset.auth.sign_in import is_app_only
-from batchreset.clock import timestamp, utc_now
-from batchreset.engine import events
+from batchreset.clock import utc_now
+from batchreset.engine import events, given, keys, place
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
+from batchreset.engine.loading import load
 from batchreset.engine.memory import known_of
-from batchreset.engine.place import risk
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
 from batchreset.graph.directory import Directory, LookUpRefusedError
 from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
-from batchreset.model import Fate, Operator, PasswordSource, Reason, State
+from batchreset.model import Operator, PasswordSource, Reason, State
 from batchreset.policy.expiry import ends_too_early
 from batchreset.policy.pace import Pacer
 from batchreset.policy.prediction import Prediction, predicted
 from batchreset.policy.routing import NoRoute, Route, route
-from batchreset.secret import Secret
 from batchreset.settings import IfEmpty
 from batchreset.status import database, record, rows, schema
-from batchreset.vault import identity
-from batchreset.vault.sealing import RunKey, Sealer, read_recipient
+from batchreset.vault.sealing import RunKey, Sealer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.auth.token import TokenSource
+    from batchreset.secret import Secret
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
 
@@ -94,13 +93,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan is made from besides the settings. `progress` is told a line at a time what is being done."""
+    """What a plan is made from besides the settings. `progress` is told a line at a time what is being done.
+
+    The `passphrase` is for `seal_with_passphrase`; without one, that of the environment counts.
+    """
 
     cohort: Sequence[str]
     tokens: TokenSource
     rehearsal: bool = False
     stdin: BinaryIO | None = None
     progress: Callable[[str], None] = lambda _: None
+    passphrase: Secret | None = None
 
 
 async def make(inputs: Inputs, settings: Settings) -> Plan:
@@ -109,6 +112,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     Raises `RefusedError` of one kind or another, and leaves no folder behind, when the cohort cannot be understood,
     the folder cannot be used, the sign-in is not accepted or the directory cannot be read.
     """
+    openers = keys.openers(settings, inputs.passphrase)
     routed(settings, is_app_only=is_app_only(settings))
     sources = cohort.inspect(
         inputs.cohort,
@@ -117,10 +121,8 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         stdin=inputs.stdin,
         may_be_empty=settings.if_empty is IfEmpty.OK,
     )
-    for text in settings.recipient:
-        read_recipient(text)
     folders.prepare(settings.out)
-    key = RunKey.generate()
+    key = None if settings.discard_passwords else RunKey.generate()
     journal: list[Change] = []
     async with _directory(settings, inputs.tokens, journal) as directory:
         inputs.progress("signing in")
@@ -132,12 +134,19 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         with folders.drafted(settings.out, run_id) as draft, plain_errors(settings.out, SettingsError):
             engine = database.create(draft)
             try:
-                key.store(draft, _recipients(settings))
-                _load(engine, sources, Sealer(key.recipient) if settings.password_column else None)
+                if key is not None:
+                    key.store(draft, openers or keys.own_opener())
+                load(engine, sources, Sealer(key.recipient) if key and settings.password_column else None)
                 await screen_rows(engine, directory, rules, _counting(inputs.progress))
+                foreseen: tuple[str | None, ...] = ()
+                if key and settings.password_column:
+                    inputs.progress("checking the given passwords")
+                    in_clear = None if inputs.rehearsal else given.held_in_clear(sources)
+                    foreseen = (*given.judge(engine, key, settings.password_policy), in_clear)
                 recorded = _record(run_id, settings, sources, operator)
+                recipient = key.recipient if key else ""
                 recorded = replace(
-                    recorded, method=method, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=key.recipient
+                    recorded, method=method, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=recipient
                 )
                 record.save(engine, recorded)
                 with engine.begin() as connection:
@@ -147,7 +156,8 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     final = settings.out / run_id
     engine = database.connect(final)
     try:
-        return await warned(show(final, engine, settings, key), inputs.tokens)
+        made = replace(show(final, engine, settings, key), warnings=tuple(filter(None, foreseen)))
+        return await warned(made, inputs.tokens)
     finally:
         engine.dispose()
 
@@ -165,7 +175,8 @@ async def warned(plan: Plan, tokens: TokenSource) -> Plan:
     bearer = None if tokens.is_renewable else read(await tokens.token())
     ends_at = bearer.expires_at if bearer else None
     expiry = ends_too_early(ends_at, utc_now(), plan.duration.seconds) if ends_at else None
-    return replace(plan, warnings=tuple(filter(None, (expiry, risk(plan.folder)))))
+    risks = (expiry, place.risk(plan.folder), keys.risk(plan.folder, plan.ready))
+    return replace(plan, warnings=(*plan.warnings, *filter(None, risks)))
 
 
 def show(
@@ -227,45 +238,8 @@ async def _directory(settings: Settings, tokens: TokenSource, journal: list[Chan
         yield Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
 
 
-def _recipients(settings: Settings) -> tuple[str, ...]:
-    """Say who may open the passwords: those named, else the user, whose key is made when there is none."""
-    if settings.recipient:
-        return settings.recipient
-    own = identity.load() or identity.make()
-    return (str(own.to_public()),)
-
-
 def _counting(progress: Callable[[str], None]) -> Callable[[int], None]:
     return lambda done: progress(f"looked up {done:,} accounts")
-
-
-def _load(engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None) -> None:
-    """Put the cohort's rows into the table, a chunk at a time; passwords that came with it are sealed on the way."""
-    number = 0
-    with engine.begin() as connection:
-        for source in sources:
-            seal = (lambda text: sealer.seal(Secret(text))) if sealer is not None else None
-            for chunk in cohort.read(source, seal=seal):
-                lines, given = [], []
-                for row, identifier, key, reason, extra, sealed in chunk[
-                    ["row", "identifier", "key", "reason", "cohort", "sealed"]
-                ].itertuples(index=False, name=None):
-                    number += 1
-                    why = reason or (Reason.PASSWORD_MISSING if seal is not None and sealed is None else None)
-                    line: dict[str, Any] = {"id": number, "source": source.name, "row": row, "identifier": identifier}
-                    line |= {
-                        "key": key,
-                        "reason": why,
-                        "state": State.EXCLUDED if why else State.READY,
-                        "cohort": extra,
-                    }
-                    lines.append(line)
-                    if sealed is not None and not why:
-                        given.append(
-                            {"reset_id": number, "sealed": sealed, "fate": Fate.UNSENT, "made_at": timestamp()}
-                        )
-                rows.insert_rows(connection, lines)
-                rows.insert_candidates(connection, given)
 
 
 def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], operator: Operator) -> record.RunRecord:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from batchreset.clock import utc_now
 from batchreset.engine.followed import UNNAMED, Followed, Operation
 from batchreset.engine.ledger import entry
+from batchreset.engine.supply import refusal
 from batchreset.errors import SignInError
 from batchreset.graph.resets import ResetRequest, operation_url, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
-from batchreset.model import Fate, PasswordSource, Reason, State
+from batchreset.model import Fate, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
 from batchreset.policy.settling import Landed, in_force
@@ -22,14 +23,14 @@ from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, Refu
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 
 if TYPE_CHECKING:
-    import itertools
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from batchreset.engine.control import Control
     from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
     from batchreset.engine.outage import Outage
     from batchreset.engine.standing import Standing
+    from batchreset.engine.supply import Passwords
     from batchreset.engine.tracker import Tracker
     from batchreset.graph.resets import Form
     from batchreset.graph.session import Exchange, GraphSession
@@ -37,20 +38,6 @@ if TYPE_CHECKING:
     from batchreset.policy.verdict import Verdict
     from batchreset.secret import Secret
     from batchreset.status.rows import Work
-    from batchreset.vault.sealing import RunKey, Sealer
-
-_MAY_BE_SENT = frozenset({Fate.UNSENT, Fate.POSSIBLE})
-
-
-@dataclass(frozen=True, slots=True)
-class Passwords:
-    """Where a run's passwords come from. `key` is None where no key at hand opens what was sealed earlier."""
-
-    source: PasswordSource
-    made: Iterator[Secret]
-    sealer: Sealer
-    key: RunKey | None
-    numbers: itertools.count[int]
 
 
 @dataclass(slots=True)
@@ -123,18 +110,16 @@ class Pool:
             try:
                 await self._reset(number, self._take_up(work))
             finally:
+                self._feed.put_down()
                 self._outage.busy.discard(number)
 
     def _take_up(self, work: Work) -> _Row:
         """Take a row up where the status table left it: with the same candidate where it can be opened."""
-        tally = Tally(doubtful=max(work.tries, min(work.past.lost, 1)))
+        tally = Tally(doubtful=max(work.tries, min(work.past.lost, 1)), rejected=work.rejected)
         row = _Row(work, work.state, tally, sends=work.past.lost, doubted=set(work.past.doubted))
-        passwords = self._sending.passwords
-        is_given = passwords.source is PasswordSource.COLUMN
-        is_usable = is_given or (passwords.source is PasswordSource.GENERATED and work.fate in _MAY_BE_SENT)
-        if is_usable and work.sealed is not None and passwords.key is not None:
+        row.password = self._sending.passwords.open(work)
+        if row.password is not None:
             row.candidate_id = work.candidate_id
-            row.password = passwords.key.unseal(work.sealed)
         elif work.candidate_id is not None and work.fate is Fate.UNSENT:
             self._ledger.note(candidate_fate(work.candidate_id, Fate.REPLACED))
         return row
@@ -179,7 +164,7 @@ class Pool:
         finally:
             self._under_way.discard(number)
         verdict = judge(exchange.result, utc_now())
-        if isinstance(verdict, Accepted) and row.password is None and made is None:
+        if isinstance(verdict, Accepted) and row.password is None and made is None and self._sending.passwords.are_told:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
         self._sending.turnstile.tell(verdict, stamp, exchange.result)
         self._ledger.count_if_throttled(verdict)
@@ -208,14 +193,14 @@ class Pool:
     def _conclude(self, number: int, row: _Row, exchange: Exchange, verdict: Verdict, made: Secret | None) -> Next:
         """Write what the answer means for the row, and say what follows."""
         is_away = self._outage.note(number, exchange.result)
-        tally = Tally(doubtful=row.tally.doubtful) if is_away else row.tally
-        decided = decide(verdict, tally, row.work.kind)
+        tally = replace(row.tally, transient=0) if is_away else row.tally
+        decided = decide(verdict, tally, row.work.kind, may_replace=self._sending.passwords.may_replace(row.work))
         row.tally, row.sends = decided.tally, row.sends + isinstance(verdict, Accepted | Ambiguous)
         location = verdict.location if isinstance(verdict, Accepted) else None
         url = operation_url(self._sending.graph, location, row.work.object_id)
         name = type(verdict).__name__.lower()
         answer = Answered(name, exchange.status, exchange.request_id, url)
-        sealed = self._sending.passwords.sealer.seal(made) if made is not None else None
+        sealed = self._sending.passwords.seal(made)
         changes = [answered(exchange.client_request_id, answer), entry("write", exchange, row.work.id)]
         candidate_id = row.candidate_id or 0
         if sealed is not None:
@@ -226,10 +211,12 @@ class Pool:
         elif not isinstance(verdict, Accepted):
             is_over = decided.state is State.FAILED or isinstance(verdict, Refused)
             changes.extend(self._untouched(row, Fate.REFUSED if is_over else Fate.UNSENT))
+        if decided.tally.rejected > tally.rejected:
+            row.candidate_id = row.password = None
         if isinstance(verdict, Accepted) and is_complete(self._sending.form.method, exchange.status):
             self._complete(row, *changes)
             return replace(decided, state=row.state)
-        self._move(row, decided.state, *changes, ending=Ending(decided.reason, decided.detail))
+        self._move(row, decided.state, *changes, ending=refusal(row.work, decided.reason, decided.detail))
         if isinstance(verdict, Accepted):
             followed = self._followed(row)
             if url is not None:
@@ -243,7 +230,7 @@ class Pool:
         # A password that the service made is made again, and not before it is seen what became of the first; a row in
         # doubt when sending stops is left to the next start.
         is_stopped = self._control.sending_stopped.is_set()
-        is_made_again = row.password is None and candidate_id in row.doubted
+        is_made_again = row.password is None and candidate_id in row.doubted and self._sending.passwords.are_told
         row.is_sent_again = decided.again and decided.state is State.DOUBTFUL and (is_made_again or is_stopped)
         return replace(decided, again=False) if row.is_sent_again or is_stopped else decided
 
@@ -261,15 +248,12 @@ class Pool:
 
         It counts as possible from the intent on. What was in doubt is sent again only where its text is known.
         """
-        passwords = self._sending.passwords
         if row.candidate_id is not None and (row.password is not None or row.candidate_id not in row.doubted):
             return [candidate_fate(row.candidate_id, Fate.POSSIBLE)]
+        passwords = self._sending.passwords
         row.candidate_id = next(passwords.numbers)
-        sealed = None
-        if passwords.source is not PasswordSource.SYSTEM:
-            row.password = next(passwords.made)
-            sealed = passwords.sealer.seal(row.password)
-        return [candidate_made(row.candidate_id, row.work.id, sealed, Fate.POSSIBLE)]
+        row.password = passwords.make(row.work, row.tally.rejected)
+        return [candidate_made(row.candidate_id, row.work.id, passwords.seal(row.password), Fate.POSSIBLE)]
 
     def _untouched(self, row: _Row, fate: Fate = Fate.UNSENT) -> list[Change]:
         """Return the change that says that the candidate is not in force, where that is proven."""
@@ -280,12 +264,14 @@ class Pool:
         row.state = target
 
     def _followed(self, row: _Row) -> Followed:
+        work = replace(row.work, rejected=row.tally.rejected) if row.tally.rejected else row.work
         return Followed(
-            work=row.work,
+            work=work,
             state=row.state,
             sent_at=asyncio.get_running_loop().time(),
             sends=row.sends,
             tries=row.tally.doubtful,
             doubted=set(row.doubted),
-            is_untold=bool(row.doubted) and self._sending.passwords.source is PasswordSource.SYSTEM,
+            is_untold=bool(row.doubted) and row.password is None and self._sending.passwords.are_told,
+            may_be_replaced=self._sending.passwords.may_replace(work) and not row.doubted,
         )

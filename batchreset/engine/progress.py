@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchreset.engine.control import Control
+    from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
     from batchreset.graph.turnstile import Turnstile
 
@@ -25,8 +26,8 @@ class Spent:
     """Where the seconds of a start went: each moment is one of three.
 
     `quota`: a write waited for leave to send, be it for what the service allows, the pace that keeps within it, or
-    --rate. `operations`: all was sent, and operations were followed. `answers`: the rest, in which writes were under
-    way, or a service that was away was waited for.
+    --rate. `operations`: there was nothing to send, and operations were followed. `answers`: the rest, in which writes
+    were under way, or a service that was away was waited for.
     """
 
     quota: float
@@ -86,16 +87,16 @@ class Teller:
     """
 
     def __init__(
-        self, ledger: Ledger, control: Control, turnstile: Turnstile, progress: Callable[[Snapshot], None]
+        self, ledger: Ledger, control: Control, feed: Feed, turnstile: Turnstile, progress: Callable[[Snapshot], None]
     ) -> None:
         """Read the figures from those who know them; `turnstile` is that of the resets."""
         self._ledger = ledger
         self._control = control
+        self._feed = feed
         self._turnstile = turnstile
         self._progress: Callable[[Snapshot], None] | None = progress
         self._clock = asyncio.get_running_loop().time
         self._start = self._clock()
-        self._all_sent_at: float | None = None
         self._quota: float | None = None
         self._seen: list[tuple[float, int]] = []
 
@@ -105,16 +106,11 @@ class Teller:
             self.tell()
             await asyncio.sleep(_TICK)
 
-    def all_sent(self) -> None:
-        """Note that nothing more will be sent."""
-        self._all_sent_at = self._clock()
-
     def spent(self) -> Spent:
         """Say where the time went until now."""
         now = self._clock()
-        all_sent_at = now if self._all_sent_at is None else self._all_sent_at
-        quota = self._turnstile.waited(now)
-        return Spent(quota, max(all_sent_at - self._start - quota, 0.0), now - all_sent_at)
+        quota, idle = self._turnstile.waited(now), self._feed.idle(now)
+        return Spent(quota, max(now - self._start - quota - idle, 0.0), idle)
 
     def tell(self) -> None:
         """Tell how it stands now."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DatabaseError
 
 from batchreset import report
-from batchreset.clock import timestamp
+from batchreset.clock import timestamp, utc_now
 from batchreset.engine import events, signals
 from batchreset.engine import folder as folders
 from batchreset.engine.control import Control
@@ -22,9 +22,10 @@ from batchreset.engine.leftovers import take_up
 from batchreset.engine.lock import tenant_held
 from batchreset.engine.memory import recall, remember
 from batchreset.engine.outage import Outage
-from batchreset.engine.pool import Passwords, Pool, Sending
+from batchreset.engine.pool import Pool, Sending
 from batchreset.engine.progress import Teller
 from batchreset.engine.standing import Evidence, Standing, roles_of
+from batchreset.engine.supply import Passwords
 from batchreset.engine.tracker import Patience, Tracker
 from batchreset.errors import BatchResetError, HaltedError, KeyMissingError, RefusedError
 from batchreset.graph.directory import Directory, probe
@@ -34,11 +35,12 @@ from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import PasswordSource, RunState, State
 from batchreset.policy.breaker import Breaker, Limit
 from batchreset.policy.pace import Pacer
+from batchreset.policy.passwords import banned_on
 from batchreset.settings import seconds
 from batchreset.status import database, record, rows
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
-from batchreset.vault.making import passwords
+from batchreset.vault.making import Maker, recipe_of
 from batchreset.vault.sealing import Sealer
 from batchreset.version import __version__
 
@@ -144,7 +146,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             loop.call_soon_threadsafe(lambda: control.halt(why, follow=False))
 
     with Writer(engine, on_broken) as writer:
-        ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures)), control)
+        ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures)), control, means.key)
         ledger.decide(
             "started", run=line.run_id, version=__version__, workers=settings.workers, operator=line.operator.user
         )
@@ -165,24 +167,19 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             directory = Directory(graph, routes.reads, lambda exchange: ledger.note(entry("read", exchange)))
             evidence = Evidence(roles_of(directory, line.operator), tracker.reread)
             standing = Standing(graph, line.operator.roles, evidence, ledger, control)
-            may_repeat = means.key is not None and settings.password_source is not PasswordSource.SYSTEM
-            take_up(engine, graph, tracker, feed, may_repeat=may_repeat, patience=patience)
-            sending = Sending(
-                graph=graph,
-                turnstile=routes.resets,
-                passwords=Passwords(
-                    source=settings.password_source,
-                    made=passwords(),
-                    sealer=Sealer(line.recipient),
-                    key=means.key,
-                    numbers=itertools.count(rows.next_candidate_id(engine)),
-                ),
-                form=form_of(line.method, settings),
-                standing=standing,
+            passwords = Passwords(
+                source=settings.password_source,
+                maker=Maker(recipe_of(settings), banned_on(utc_now().date(), line.operator.tenant)),
+                sealer=None if settings.discard_passwords else Sealer(line.recipient),
+                key=means.key,
+                numbers=itertools.count(rows.next_candidate_id(engine)),
             )
+            take_up(engine, graph, tracker, feed, passwords, patience)
+            form = form_of(line.method, settings)
+            sending = Sending(graph, routes.resets, passwords, form, standing)
             outage = Outage(_prober(graph, ledger), control)
             pool = Pool(feed, sending, tracker, ledger, outage, control)
-            teller = Teller(ledger, control, routes.resets, means.progress)
+            teller = Teller(ledger, control, feed, routes.resets, means.progress)
             with _time_limit(settings.stop_after, control):
                 await _drive(pool.run(settings.workers), tracker, control, teller)
             if not ledger.is_anything_open:
@@ -221,7 +218,6 @@ async def _drive(sending: Coroutine[Any, Any, None], tracker: Tracker, control: 
         abandoned = group.create_task(control.abandoned.wait())
         telling = group.create_task(teller.run())
         await asyncio.wait({pool, abandoned}, return_when=asyncio.FIRST_COMPLETED)
-        teller.all_sent()
         tracker.close()
         await asyncio.wait({following, given_up}, return_when=asyncio.FIRST_COMPLETED)
         for task in (pool, following, given_up, abandoned, telling):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from batchreset.clock import timestamp, utc_now
 from batchreset.engine.ledger import entry
+from batchreset.engine.supply import refusal
 from batchreset.graph.directory import ask_about
 from batchreset.graph.resets import look_at_operation
 from batchreset.model import ENDED, Fate, Kind, Reason, State
@@ -202,9 +203,12 @@ class Tracker:
             # It is not in doubt any more: no send of it took effect.
             self._ledger.note(*changes)
             self._hand_back(followed)
+        elif followed.is_replaced(look):
+            self._move(followed, State.READY, *changes, ending=Ending(look.reason, look.detail))
+            self._hand_back(followed, rejected=followed.work.rejected + 1)
         else:
-            ending = Ending(Reason.OPERATION_FAILED, look.detail or "the service gave no detail")
-            self._move(followed, State.FAILED, *changes, ending=ending)
+            detail = look.detail or "the service gave no detail"
+            self._move(followed, State.FAILED, *changes, ending=refusal(followed.work, look.reason, detail))
 
     def _is_told_by_operations(self, followed: Followed, changes: tuple[Change, ...]) -> bool:
         """Settle a row where its operations tell all they can, or follow the next one; False where neither helps."""
@@ -290,13 +294,14 @@ class Tracker:
         else:
             self._give_up(followed, verdict, line, age)
 
-    def _hand_back(self, followed: Followed) -> None:
-        """Have a row sent again: what is in doubt of it stays so."""
+    def _hand_back(self, followed: Followed, *, rejected: int = 0) -> None:
+        """Have a row sent again: what is in doubt of it stays so. So many of its passwords were refused."""
         is_in_doubt = bool(followed.doubted)
         past = Past(followed.sends, doubted=frozenset(followed.doubted)) if is_in_doubt else NOTHING
         fate = Fate.POSSIBLE if is_in_doubt else Fate.REFUSED
-        work = replace(followed.work, state=followed.state, fate=fate, past=past, tries=followed.tries)
-        self._feed.give_back(work)
+        self._feed.give_back(
+            replace(followed.work, state=followed.state, fate=fate, past=past, tries=followed.tries, rejected=rejected)
+        )
 
     def _confirm(self, followed: Followed, verdict: Verdict, line: Change, *, is_seen: bool) -> None:
         """Note when the directory shows what is known already; where it does not in its time, that changes nothing."""

@@ -58,6 +58,7 @@ def accounts(body: Any) -> dict[str, Account] | None:
             kind=_kind(user),
             enabled=enabled if isinstance(enabled, bool) else None,
             password_changed_at=changed if isinstance(changed, str) else None,
+            mailboxes=_mailboxes(user),
         )
         for key in (object_id.lower(), name.lower()):
             if found.setdefault(key, account).object_id.lower() != object_id.lower():
@@ -69,6 +70,17 @@ def _kind(user: dict[str, Any]) -> Kind:
     if user.get("onPremisesSyncEnabled"):
         return Kind.SYNCHRONISED
     return Kind.GUEST if text_in(user, "userType").lower() == "guest" else Kind.CLOUD
+
+
+def _mailboxes(user: dict[str, Any]) -> tuple[str, ...]:
+    """Return the addresses at which an account is reached itself, in lower case, each once.
+
+    Those are `mail` and `proxyAddresses`, `SMTP:` or the like taken off. `otherMails` are the alternative ones.
+    """
+    proxies = user.get("proxyAddresses")
+    told = [text_in(user, "mail"), *(proxies if isinstance(proxies, list) else ())]
+    addresses = (text.rpartition(":")[2].strip().lower() for text in told if isinstance(text, str))
+    return tuple(dict.fromkeys(address for address in addresses if "@" in address))
 
 
 def role_name(role: dict[str, Any]) -> str:

@@ -43,7 +43,10 @@ LOOKUP_SIZE = IN_VALUES * BATCH_REQUESTS
 
 #: Pages of a collection: a hundred thousand entries, where a page holds a hundred.
 _MOST_PAGES = 1000
-_SELECT = "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSyncEnabled,lastPasswordChangeDateTime"
+_SELECT = (
+    "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSyncEnabled,lastPasswordChangeDateTime,"
+    "mail,proxyAddresses"
+)
 
 
 class LookUpRefusedError(Exception):

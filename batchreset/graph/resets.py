@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The password method's id is this constant in every tenant (Microsoft, "passwordAuthenticationMethod").
 PASSWORD_METHOD_ID = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105  a public constant
+#: Characters of an error that are kept: of these far fewer are shown, so that none is the beginning of a cut quotation.
+_MOST = 4000
 
 
 class Written(NamedTuple):
@@ -75,7 +77,7 @@ async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchan
     """Send a reset; return what came of it, and the password the service made, if it made one.
 
     No password is left in the exchange: the one made by the service is taken out of the body, and one that the
-    service quotes back is masked, or its header left out.
+    service quotes back, as it is or encoded, is masked, or its header left out.
     """
     plain = request.password.reveal() if request.password is not None else None
     verb, path, body = request.form.write(request.object_id, plain)
@@ -86,8 +88,7 @@ async def send_reset(graph: GraphSession, request: ResetRequest) -> tuple[Exchan
     if not isinstance(result, Answer):
         return exchange, None
     made = _made_password(result.body) if plain is None else None
-    secret = made.reveal() if made is not None else plain
-    return replace(exchange, result=_without(result, secret)), made
+    return replace(exchange, result=_without(result, made or request.password)), made
 
 
 def _made_password(body: Any) -> Secret | None:
@@ -95,16 +96,22 @@ def _made_password(body: Any) -> Secret | None:
     return Secret(text) if isinstance(text, str) and text else None
 
 
-def _without(answer: Answer, secret: str | None) -> Answer:
+def _without(answer: Answer, secret: Secret | None) -> Answer:
     """Keep of an answer's body only its error, and of all that only what does not hold the password."""
     error = answer.body.get("error") if isinstance(answer.body, dict) else None
     shown = {name: str(error.get(name) or "") for name in ("code", "message")} if isinstance(error, dict) else None
-    headers = answer.headers
-    if secret:
-        shown = shown and {name: text.replace(secret, "***") for name, text in shown.items()}
-        if any(secret in text for text in headers.values()):
-            headers = CIMultiDict((name, text) for name, text in headers.items() if secret not in text)
-    return replace(answer, headers=headers, body=None if shown is None else {"error": shown})
+    if secret is not None:
+        shown = shown and {name: secret.masked(text[:_MOST]) for name, text in shown.items()}
+        answer = unquoted(answer, secret)
+    return replace(answer, body=None if shown is None else {"error": shown})
+
+
+def unquoted(answer: Answer, secret: Secret) -> Answer:
+    """Return an answer without the headers that quote a secret."""
+    if not secret.is_quoted("\n".join(answer.headers.values())):
+        return answer
+    kept = ((name, text) for name, text in answer.headers.items() if not secret.is_quoted(text))
+    return replace(answer, headers=CIMultiDict(kept))
 
 
 def operation_url(graph: GraphSession, location: str | None, object_id: str) -> str | None:

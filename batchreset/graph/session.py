@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import re
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from batchreset.errors import SignInError, SignInUnreachableError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from batchreset.auth.token import TokenSource
     from batchreset.secret import Secret
 
+_LOG = logging.getLogger(__name__)
 #: Bytes of a body that are read; what is longer counts as unreadable.
 MAX_BODY = 1024 * 1024
 MAX_BATCH_BODY = 8 * MAX_BODY
@@ -35,8 +38,8 @@ MAX_BATCH_BODY = 8 * MAX_BODY
 _REACH_SECONDS, _CONNECT_SECONDS, _TOTAL_SECONDS = 10.0, 60.0, 100.0
 #: Halves of letters beyond the first 65,536, escaped or not, or UTF-16: the one cannot be written without the other.
 _HALF_A_LETTER = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]|\x00")
-#: What a service may call a request: usually a GUID.
-_NAME = re.compile(r"[\w.:/+=|-]{1,100}", re.ASCII)
+#: What a service may call a request: a GUID. Most other words might as well be a password that it quotes.
+_NAME = re.compile(r"[0-9a-fA-F-]{1,100}")
 
 
 class _HungUpError(aiohttp.ClientError):
@@ -197,7 +200,7 @@ class GraphSession:
             start = clock()
             sent = {**given, "Authorization": f"Bearer {token.reveal()}"}
             result = await self._exchange(method, url, body, sent, max_body)
-            return Exchange(method, shown, name, result, clock() - start)
+            return _told(Exchange(method, shown, name, result, clock() - start))
 
         refused: Answer | None = None
         try:
@@ -243,23 +246,40 @@ def _origin(url: URL) -> tuple[str | None, ...]:
 async def _read(response: aiohttp.ClientResponse, max_body: int, token: str) -> Answer:
     """Read the body to its limit. The status line is known by now, so whatever happens here is still an answer.
 
-    An error that quotes the token goes on without it.
+    An answer that quotes the token goes on without it.
     """
+    headers: Mapping[str, str] = response.headers
+    if any(token in text for text in headers.values()):
+        headers = CIMultiDict((name, text) for name, text in headers.items() if token not in text)
     received = bytearray()
     try:
         while chunk := await response.content.readany():
             received += chunk
             if len(received) > max_body:
                 response.close()
-                return Answer(response.status, response.headers, readable=False)
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            received = received.replace(token.encode(), b"***")
+                return Answer(response.status, headers, readable=False)
+        received = received.replace(token.encode(), b"***")
         body = json.loads(received) if received.strip() else None
         if _HALF_A_LETTER.search(received):
             json.dumps(body, ensure_ascii=False).encode()  # no text at all, where the other half is missing
     except (aiohttp.ClientError, OSError, ValueError, RecursionError):
-        return Answer(response.status, response.headers, readable=False)
-    return Answer(response.status, response.headers, body)
+        return Answer(response.status, headers, readable=False)
+    return Answer(response.status, headers, body)
+
+
+def _told(exchange: Exchange) -> Exchange:
+    """Log a request, and return it. What the service calls it may yet quote a password, and is left out."""
+    if _LOG.isEnabledFor(logging.DEBUG):
+        result = exchange.result
+        fields = {
+            "method": exchange.method,
+            "path": exchange.path,
+            "status": exchange.status or getattr(result, "why", None),
+            "seconds": round(exchange.seconds, 3),
+            "client_request_id": exchange.client_request_id,
+        }
+        _LOG.debug("request %s", " ".join(map(str, fields.values())), extra={"event": "request", "fields": fields})
+    return exchange
 
 
 def _why(error: Exception) -> str:

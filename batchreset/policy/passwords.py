@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import string
+import unicodedata
 from typing import TYPE_CHECKING
+
+from batchreset.recipe import CLASSES, CLASSES_NEEDED, LONGEST, SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import date
 
-#: Source of these bounds and of the three classes: Microsoft's "Password policies and account restrictions in
-#: Microsoft Entra ID".
-SHORTEST, LONGEST = 8, 256
-CLASSES_NEEDED = 3
-LETTERS_OF_CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits, f" {string.punctuation}")
-_ALLOWED = frozenset("".join(LETTERS_OF_CLASSES))
-_CLASSES = tuple(map(frozenset, LETTERS_OF_CLASSES))
+_ALLOWED = frozenset().union(*CLASSES)
 #: Shorter parts of a name say nothing of it. Source: Microsoft's "Password must meet complexity requirements".
 _SHORTEST_PART = 3
-_PARTS = re.compile(r"[^\W\d_]+")
+#: A whole token such as a personnel number, and the letters or digits in it.
+_PARTS = (re.compile(r"[a-z0-9]+"), re.compile(r"[a-z]+|[0-9]+"))
 _MONTHS = (
-    *("january", "february", "march", "april", "june", "july", "august"),
+    *("january", "february", "march", "april", "may", "june", "july", "august"),
     *("september", "october", "november", "december"),
 )
 
@@ -29,9 +26,10 @@ _MONTHS = (
 def parts_of(*names: str) -> frozenset[str]:
     """Return the parts of names, such as an account's UPN and display name, that its password must not hold.
 
-    They are in lower case, and of three letters or more.
+    They are of three characters or more, in lower case and without accents, since passwords are ASCII.
     """
-    return frozenset(part for name in names for part in _PARTS.findall(name.casefold()) if len(part) >= _SHORTEST_PART)
+    plain = _without_accents(" ".join(names))
+    return frozenset(part for parts in _PARTS for part in parts.findall(plain) if len(part) >= _SHORTEST_PART)
 
 
 def banned_on(day: date, tenant: str) -> frozenset[str]:
@@ -45,11 +43,13 @@ def broken_rule(text: str, banned: AbstractSet[str]) -> str | None:
 
     `banned` are texts in lower case that it must not hold.
     """
-    if not SHORTEST <= len(text) <= LONGEST:
-        return f"it has {len(text)} characters; {SHORTEST} to {LONGEST} are allowed"
+    if len(text) < SHORTEST:
+        return f"it has fewer than {SHORTEST} characters"
+    if len(text) > LONGEST:
+        return f"it has more than {LONGEST} characters"
     if not _ALLOWED.issuperset(text):
         return "it has a character that is neither an ASCII letter, a digit, a space nor ASCII punctuation"
-    if sum(not letters.isdisjoint(text) for letters in _CLASSES) < CLASSES_NEEDED:
+    if sum(not kind.isdisjoint(text) for kind in CLASSES) < CLASSES_NEEDED:
         return "it has fewer than three of: lower case, upper case, digits, symbols"
     if holds(text, banned):
         return "it holds a part of the account's own name"
@@ -60,3 +60,8 @@ def holds(text: str, banned: AbstractSet[str]) -> bool:
     """Say whether a password holds one of these texts, in lower case, however it is written itself."""
     lowered = text.lower()
     return any(each in lowered for each in banned)
+
+
+def _without_accents(name: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

@@ -25,6 +25,8 @@ NOT_VISIBLE_YET = 60.0
 _CONCURRENCY = "directory_concurrencyviolation"
 _SUCCEEDED = frozenset({"succeeded", "completed"})
 _SHOWN_MESSAGE = 300
+#: Details of failed operations are not published; these words tell that the password was what did not suit.
+_ABOUT_PASSWORDS = ("policy", "complexity", "banned", "history", "too weak", "passwordrejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +148,18 @@ def judge(result: Result, now: datetime) -> Verdict:
     if status == HTTPStatus.SERVICE_UNAVAILABLE or error_code(result) == _CONCURRENCY:
         return Transient(why, wait)
     if status == HTTPStatus.UNAUTHORIZED:
-        return SignedOut(why)
+        return _signed_out(result)
     if is_redirect(status):
         return Ambiguous(f"{why}: a redirect, which is not followed")
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(why)
     return Refused(_reason(result), why)
+
+
+def _signed_out(answer: Answer) -> SignedOut:
+    """Say why the token is not taken, by the code alone: nobody looks for quotations in why a run was halted."""
+    code = str(_error(answer).get("code") or "")
+    return SignedOut(f"HTTP {answer.status} {code if code.isalpha() else ''}".rstrip())
 
 
 def is_redirect(status: int) -> bool:
@@ -186,6 +194,12 @@ class Ended:
     detail: str
     at: str | None = None
 
+    @property
+    def reason(self) -> Reason:
+        """Why it failed: for the password, where the detail says so, as `PasswordPolicyViolation` does."""
+        is_for_password = any(word in self.detail.casefold() for word in _ABOUT_PASSWORDS)
+        return Reason.PASSWORD_REJECTED if is_for_password else Reason.OPERATION_FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -215,7 +229,7 @@ def judge_look(result: Result, object_id: str, age: float, now: datetime) -> Loo
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(wait)
     if status == HTTPStatus.UNAUTHORIZED:
-        return SignedOut(why)
+        return _signed_out(result)
     if status == HTTPStatus.NOT_FOUND and age < NOT_VISIBLE_YET:
         return Running("not visible yet", wait)
     if is_redirect(status) or status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
@@ -233,8 +247,9 @@ def _operation(answer: Answer, object_id: str, wait: float | None) -> Look:
     detail = str(body.get("statusDetail") or "")[:_SHOWN_MESSAGE]
     is_good, at = has_succeeded(status), body.get("lastActionDateTime")
     if is_good is None:
-        return Running(status, wait)
-    return Ended(is_good, status, detail, at[:_SHOWN_MESSAGE] if isinstance(at, str) else None)
+        # A single word of letters is shown, as all known ones are: that is no password, which anything else may be.
+        return Running(status if status.isalpha() else "not understood", wait)
+    return Ended(is_good, status, detail, at if isinstance(at, str) and time_of(at) else None)
 
 
 def has_succeeded(status: str) -> bool | None:
@@ -270,11 +285,12 @@ def has_changed(before: str | None, now: str | None) -> bool:
 
     An earlier one comes from a copy that is behind, and what is no time proves nothing.
     """
-    earlier, later = _time(before), _time(now)
+    earlier, later = time_of(before), time_of(now)
     return earlier is not None and later is not None and later > earlier
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
+    """Read a time of the directory's; None where it is none, or has no zone."""
     try:
         time = datetime.fromisoformat(text or "")
     except ValueError:

@@ -30,6 +30,15 @@ def _identities(account: Account) -> list[dict[str, str]]:
     return [{"signInType": kind, "issuer": issuer, "issuerAssignedId": user.user_principal_name}]
 
 
+def _mail(account: Account) -> str:
+    return account.user.mail or account.user.user_principal_name
+
+
+def _proxy_addresses(account: Account) -> list[str]:
+    """Write the primary address in upper case, as Exchange does."""
+    return [f"SMTP:{_mail(account)}", *(f"smtp:{alias}" for alias in account.user.aliases)]
+
+
 def _nothing(_account: Account) -> None:
     return None
 
@@ -41,7 +50,7 @@ USUAL: Mapping[str, Property] = MappingProxyType(
         "displayName": lambda account: account.user.display_name,
         "givenName": lambda account: account.user.display_name.partition(" ")[0],
         "jobTitle": _nothing,
-        "mail": lambda account: account.user.user_principal_name,
+        "mail": _mail,
         "mobilePhone": _nothing,
         "officeLocation": _nothing,
         "preferredLanguage": _nothing,
@@ -68,6 +77,7 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
         "onPremisesSamAccountName": _nothing,
         "onPremisesSyncEnabled": lambda account: account.user.synchronised or None,
         "passwordPolicies": _nothing,
+        "proxyAddresses": _proxy_addresses,
         "signInSessionsValidFromDateTime": lambda account: account.sessions_valid_from,
         "userType": lambda account: "Guest" if account.user.guest else "Member",
     }

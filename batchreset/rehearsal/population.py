@@ -41,6 +41,10 @@ class User:
     id: str
     user_principal_name: str
     display_name: str
+    #: Empty where it is the UPN.
+    mail: str = ""
+    #: More addresses of its mailbox.
+    aliases: tuple[str, ...] = ()
     created_at: str = "2022-03-01T08:00:00Z"
     password_changed_at: str = "2025-03-01T08:00:00Z"  # noqa: S105  a time, no password
     enabled: bool = True

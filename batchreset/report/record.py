@@ -52,7 +52,7 @@ def read_rows(connection: Connection, chunk_rows: int = CHUNK_ROWS) -> Iterator[
         theirs = connection.execute(
             select(*_SENDS)
             .where(sends.step == Step.RESET, sends.reset_id.between(first, last))
-            .order_by(sends.reset_id, sends.intent_at)
+            .order_by(sends.reset_id, sends.id)
         ).all()
         yield _frame(rows, _RESETS), _frame(theirs, _SENDS)
 

@@ -44,6 +44,8 @@ class Work:
     reason: Reason | None = None
     #: How often it was sent since the start, and nobody knows to what effect.
     tries: int = 0
+    #: How many passwords the service has refused of it since then.
+    rejected: int = 0
 
 
 def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -62,6 +64,13 @@ def next_candidate_id(engine: Engine) -> int:
     """Return the first candidate id not in use; ids are given out by the engine, not by the database."""
     with engine.connect() as connection:
         return (connection.execute(select(func.max(candidates.c.id))).scalar() or 0) + 1
+
+
+def sealed_for(engine: Engine, reset_id: int) -> list[bytes]:
+    """Return the sealed passwords that were tried for a row."""
+    query = select(candidates.c.sealed).where(candidates.c.reset_id == reset_id, candidates.c.sealed.is_not(None))
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def counts(engine: Engine) -> dict[State, int]:
@@ -241,7 +250,7 @@ def _pasts(connection: Connection, state: State, first: int, last: int) -> dict[
         select(sends.c.reset_id, *(sends.c[column.name] for column in fields(Send)))
         .select_from(sends.join(resets))
         .where(resets.c.state == state, sends.c.step == Step.RESET, sends.c.reset_id.between(first, last))
-        .order_by(sends.c.reset_id, sends.c.intent_at)
+        .order_by(sends.c.reset_id, sends.c.id)
     )
     lines = connection.execute(query)
     return {

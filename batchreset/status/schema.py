@@ -96,7 +96,9 @@ Index("candidates_by_reset", candidates.c.reset_id)
 sends = Table(
     "sends",
     metadata,
-    Column("client_request_id", String, primary_key=True),
+    #: In the order in which they were about to be sent.
+    Column("id", Integer, primary_key=True),
+    Column("client_request_id", String, nullable=False, unique=True),
     Column("reset_id", Integer, ForeignKey("resets.id"), nullable=False),
     Column("step", String, nullable=False),
     Column("candidate_id", Integer, ForeignKey("candidates.id")),

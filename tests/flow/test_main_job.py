@@ -23,7 +23,7 @@ from batchreset.errors import (
     SignInError,
     UsageError,
 )
-from batchreset.model import PasswordSource, RunState
+from batchreset.model import PasswordPolicy, PasswordSource, RunState
 from batchreset.rehearsal.behaviour import Behaviour, Fault, Outage, Route
 from batchreset.rehearsal.population import GLOBAL_ADMINISTRATOR, OPERATOR
 from batchreset.rehearsal.tenant import What
@@ -180,6 +180,7 @@ def test_passwords_may_come_with_the_cohort(tmp_path: Path) -> None:
 
     async def go() -> Run:
         settings: dict[str, Any] = {"password_source": PasswordSource.COLUMN, "password_column": "New password"}
+        settings["password_policy"] = PasswordPolicy.NONE
         async with at_desk(tmp_path, [user(name) for name in given], **settings) as desk:
             lines = [f"{upn(name)},{password}" for name, password in given.items()]
             return await desk.run(*lines, header="userPrincipalName,New password")

@@ -55,7 +55,7 @@ def test_what_is_sent() -> None:
     async def handle(request: web.BaseRequest) -> web.Response:
         seen.append(request)
         bodies.append(await request.json())
-        return as_json({"fine": True}, request_id="from-the-service")
+        return as_json({"fine": True}, request_id="8ef21b0e-7d0a")
 
     body = {"newPassword": "Quartz-7-meadow"}
     exchange = exchange_with(handle, "POST", body=body, headers={"X-Ticket": "INC-1", "User-Agent": "own/1"})
@@ -69,7 +69,7 @@ def test_what_is_sent() -> None:
     assert request.path == exchange.path == "/v1.0/thing"
     assert bodies == [body]
     assert exchange.result == Answer(200, answer_of(exchange).headers, {"fine": True})
-    assert (exchange.status, exchange.request_id) == (200, "from-the-service")
+    assert (exchange.status, exchange.request_id) == (200, "8ef21b0e-7d0a")
 
 
 def test_nobody_replaces_what_is_ours() -> None:
@@ -352,3 +352,16 @@ def test_an_error_that_quotes_the_token_goes_on_without_it() -> None:
         return as_json({"error": {"code": "x", "message": request.headers["Authorization"]}}, 400)
 
     assert answer_of(exchange_with(handle)).body == {"error": {"code": "x", "message": "Bearer ***"}}
+
+
+def test_no_answer_goes_on_with_the_token() -> None:
+    """Nor does a success, or a header."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        told = request.headers["Authorization"]
+        return as_json({"statusDetail": told}, Location=f"/x?{told}", X_Other="y")
+
+    answer = answer_of(exchange_with(handle))
+    assert answer.body == {"statusDetail": "Bearer ***"}
+    assert "Location" not in answer.headers
+    assert answer.headers["X-Other"] == "y"

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,8 @@ from tests.support.clock import run_virtual
 from tests.support.scripted import answering, as_json, talking_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchreset.graph.session import Exchange
 
 PLAIN = "Quartz-7-meadow"
@@ -89,6 +92,17 @@ def test_an_error_keeps_no_password() -> None:
     assert isinstance(exchange.result, Answer)
     assert exchange.result.body == {"error": {"code": "bad***", "message": "'***' is too weak"}}
     assert PLAIN not in describe(exchange.result)
+
+
+@pytest.mark.parametrize("write", [str, quote, lambda text: b64encode(text.encode()).decode()])
+def test_a_header_that_quotes_the_password_is_left_out(write: Callable[[str], str]) -> None:
+    """Whether it is the Location or another; those that say nothing of it stay."""
+    plain = "Zq%41+<&7>x"
+    headers = {"Location": f"/v1.0/users/id-1/authentication/operations/2?p={write(plain)}", "X-Told": write(plain)}
+    exchange, _, _ = reset(as_json({}, 202, Retry_After="7", **headers), password=plain)
+    assert isinstance(exchange.result, Answer)
+    assert not {"Location", "X-Told"} & set(exchange.result.headers)
+    assert exchange.result.headers["Retry-After"] == "7"
 
 
 @pytest.mark.parametrize("name", ["ana@contoso.example", "o'brien", "a/b?c#d", "x#EXT#@y", "é"])

@@ -7,24 +7,25 @@ import pyrage
 import pytest
 from pyrage import x25519
 
-from batchreset.errors import KeyMissingError, SettingsError, UsageError
+from batchreset.errors import KeyMissingError, UsageError
 from batchreset.secret import Secret
-from batchreset.vault import identity
-from batchreset.vault.sealing import KEY_FILE, RunKey, Sealer, read_recipient, write_private
+from batchreset.vault.sealing import (
+    KEY_FILE,
+    RunKey,
+    Sealer,
+    count_recipients,
+    has_passphrase,
+    partial_of,
+    read_recipient,
+    replace_private,
+    write_private,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD = Secret("Quartz-7-meadow é")
 on_posix = pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights elsewhere")
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Say where this test's own identity goes."""
-    path = tmp_path / "keys" / "identity.txt"
-    monkeypatch.setenv("BATCHRESET_IDENTITY", str(path))
-    return path
 
 
 def mode(path: Path) -> int:
@@ -47,8 +48,9 @@ def test_another_key_does_not_open_it() -> None:
     with pytest.raises(KeyMissingError, match=r"key\.age"):
         RunKey.generate().unseal(sealed)
     key = RunKey.generate()
+    sealed = Sealer(key.recipient).seal(PASSWORD)
     with pytest.raises(KeyMissingError):
-        key.unseal(Sealer(key.recipient).seal(PASSWORD)[:-1] + b"!")
+        key.unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]))
 
 
 def test_the_runs_key_is_kept_for_its_recipients(tmp_path: Path) -> None:
@@ -58,38 +60,87 @@ def test_the_runs_key_is_kept_for_its_recipients(tmp_path: Path) -> None:
     key.store(tmp_path, [str(ana.to_public()), f" {ben.to_public()}\n"])
     sealed = Sealer(key.recipient).seal(PASSWORD)
     for recipient in (ana, ben):
-        opened = RunKey.load(tmp_path, recipient)
+        opened = RunKey.load(tmp_path, [eve, recipient])
         assert opened is not None
         assert opened.unseal(sealed) == PASSWORD
-    assert RunKey.load(tmp_path, eve) is None
-    assert RunKey.load(tmp_path, None) is None
+    assert RunKey.load(tmp_path, [eve]) is None
+    assert RunKey.load(tmp_path, []) is None
+    assert (count_recipients(tmp_path), has_passphrase(tmp_path)) == (2, False)
+
+
+def test_a_passphrase_opens_it_instead(tmp_path: Path) -> None:
+    """The very one; another is told in a sentence that repeats neither, and no key opens it."""
+    key, phrase = RunKey.generate(), Secret("correct horse é battery")
+    key.store(tmp_path, phrase)
+    assert (count_recipients(tmp_path), has_passphrase(tmp_path)) == (0, True)
+    opened = RunKey.load(tmp_path, phrase)
+    assert opened is not None
+    assert opened.recipient == key.recipient
+    for wrong in ("correct horse battery", "\udcff"):
+        with pytest.raises(KeyMissingError, match=r"key\.age: this passphrase does not open") as refusal:
+            RunKey.load(tmp_path, Secret(wrong))
+        assert "horse" not in str(refusal.value)
+    assert RunKey.load(tmp_path, [x25519.Identity.generate()]) is None
+
+
+def test_another_seal_takes_the_place_of_the_first_at_once(tmp_path: Path) -> None:
+    """What a killed process left half-written beside it is not read, is in nobody's way, and is not left behind."""
+    ana, ben = (x25519.Identity.generate() for _ in range(2))
+    key = RunKey.generate()
+    key.store(tmp_path, [str(ana.to_public())])
+    partial_of(tmp_path / KEY_FILE).write_bytes(b"half a k")
+    assert RunKey.load(tmp_path, [ana]) is not None
+    key.store(tmp_path, [str(ben.to_public())])
+    assert RunKey.load(tmp_path, [ana]) is None
+    assert RunKey.load(tmp_path, [ben]) is not None
+    assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_a_replacement_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    """To the letter: the new content is beside it first, and whole."""
+    path = tmp_path / "key"
+    write_private(path, b"first")
+    partial_of(path).mkdir()  # in the way of the new content
+    with pytest.raises(OSError, match="partial"):
+        replace_private(path, b"second")
+    assert path.read_bytes() == b"first"
 
 
 def test_a_run_without_its_key_opens_nothing(tmp_path: Path) -> None:
     """A missing or damaged key.age is no key, and no crash."""
     ana = x25519.Identity.generate()
-    assert RunKey.load(tmp_path, ana) is None
+    assert RunKey.load(tmp_path, [ana]) is None
+    assert (count_recipients(tmp_path), has_passphrase(tmp_path)) == (0, False)
     (tmp_path / KEY_FILE).write_bytes(b"not age")
-    assert RunKey.load(tmp_path, ana) is None
+    assert RunKey.load(tmp_path, [ana]) is None
+
+
+@pytest.mark.parametrize("content", [b"no key at all", b"\xff\xfe"])
+def test_a_file_sealed_by_somebody_else_is_no_key(tmp_path: Path, content: bytes) -> None:
+    """Anybody can seal something to a public key: what opens and is no key is said."""
+    ana = x25519.Identity.generate()
+    (tmp_path / KEY_FILE).write_bytes(pyrage.encrypt(content, [ana.to_public()]))
+    with pytest.raises(KeyMissingError, match=r"key\.age: this file holds no age key"):
+        RunKey.load(tmp_path, [ana])
 
 
 def test_a_key_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     """Which file, in one sentence."""
     (tmp_path / KEY_FILE).mkdir()
     with pytest.raises(KeyMissingError, match=r"key\.age: the run's key cannot be read"):
-        RunKey.load(tmp_path, x25519.Identity.generate())
+        RunKey.load(tmp_path, [x25519.Identity.generate()])
 
 
 @on_posix
-def test_key_files_are_their_owners_only(tmp_path: Path, place: Path) -> None:
-    """Whatever the umask: 0600 for the run's key and the user's, 0700 for a folder made for it."""
+def test_the_runs_key_is_its_owners_only(tmp_path: Path) -> None:
+    """Whatever the umask, and whatever the mode of the one that it replaces: 0600."""
+    (tmp_path / KEY_FILE).touch(mode=0o666)
     before = os.umask(0)
     try:
-        RunKey.generate().store(tmp_path, [str(identity.make().to_public())])
+        RunKey.generate().store(tmp_path, [str(x25519.Identity.generate().to_public())])
     finally:
         os.umask(before)
-    assert mode(tmp_path / KEY_FILE) == mode(place) == 0o600
-    assert mode(place.parent) == 0o700
+    assert mode(tmp_path / KEY_FILE) == 0o600
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
@@ -113,54 +164,3 @@ def test_a_private_key_given_as_recipient_is_not_shown() -> None:
     with pytest.raises(UsageError, match=r"--recipient AGE-SECRET-KEY-1:") as refusal:
         read_recipient(private)
     assert private[20:] not in str(refusal.value)
-
-
-def test_the_users_identity_is_made_once(place: Path) -> None:
-    """There is none until it is made; then it is the same for good, and making another is refused."""
-    assert identity.path() == place
-    assert identity.load() is None
-    made = identity.make()
-    loaded = identity.load()
-    assert loaded is not None
-    assert str(loaded) == str(made)
-    with pytest.raises(SettingsError, match="BATCHRESET_IDENTITY"):
-        identity.make()
-
-
-def test_the_identity_file_is_ages_own_form(place: Path) -> None:
-    """It opens with the age tool itself: comments, then the key; notes and Windows' marks do not hurt."""
-    made = identity.make()
-    lines = place.read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# ")
-    assert lines[1] == f"# public key: {made.to_public()}"
-    assert lines[2] == str(made)
-    place.write_bytes(f"\ufeff{made}\r\n".encode())
-    loaded = identity.load()
-    assert loaded is not None
-    assert pyrage.decrypt(pyrage.encrypt(b"x", [made.to_public()]), [loaded]) == b"x"
-
-
-@pytest.mark.parametrize("content", [b"", b"# empty\n", b"AGE-SECRET-KEY-1DAMAGED\n", b"\xff\xfe\x00"])
-def test_a_file_that_holds_no_key_is_refused(content: bytes, place: Path) -> None:
-    """Naming the file; no new key is put in its place."""
-    place.parent.mkdir()
-    place.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"identity\.txt"):
-        identity.load()
-    assert place.read_bytes() == content
-
-
-def test_an_identity_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to do instead."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("BATCHRESET_IDENTITY", str(tmp_path / "file" / "identity.txt"))
-    with pytest.raises(SettingsError, match="name a --recipient"):
-        identity.make()
-
-
-def test_without_the_variable_it_is_in_the_users_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never in the current folder, nor in the run's."""
-    monkeypatch.delenv("BATCHRESET_IDENTITY", raising=False)
-    assert identity.path().is_absolute()
-    assert identity.path().name == "identity.txt"
-    assert "batchreset" in identity.path().parts[-2]

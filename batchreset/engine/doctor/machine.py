@@ -28,6 +28,7 @@ _SECRETS = (
     "BATCHRESET_CLIENT_SECRET",
     "BATCHRESET_CLIENT_CERTIFICATE",
     "BATCHRESET_CLIENT_CERTIFICATE_PASSWORD",
+    "BATCHRESET_PASSPHRASE",
 )
 
 
@@ -86,11 +87,15 @@ def run_folder(settings: Settings) -> Check:
 
 def key(settings: Settings) -> Check:
     """Say who will be able to open sealed passwords. No key is made here."""
+    if settings.discard_passwords:
+        return ok("key", "none is needed, since no password is kept")
+    if settings.seal_with_passphrase:
+        return ok("key", "passwords are sealed to a passphrase")
     if settings.recipient:
         return ok("key", f"passwords are sealed to {len(settings.recipient)} recipients")
     place = identity.path()
     try:
-        if identity.load() is not None:
+        if identity.load():
             return ok("key", str(place))
         with tempfile.TemporaryFile(dir=_nearest(place.absolute().parent)):
             pass
