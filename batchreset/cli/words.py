@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from batchreset.model import Method, Outcome, RunState, State
+from batchreset.model import Method, Outcome, PasswordSource, PasswordStyle, RunState, State
+from batchreset.recipe import Recipe
 from batchreset.report.wording import quota_text, time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from batchreset.engine.plan import Plan
@@ -31,7 +33,7 @@ def plan_text(plan: Plan) -> str:
         ),
         ("to be reset", f"{plan.ready:,} of {plan.rows:,} rows"),
         ("route", f"{line.method}, {plan.because}{_ROUTE_NOTES.get(line.method, '')}"),
-        ("passwords", line.settings["password_source"]),
+        ("passwords", _passwords_text(line.settings)),
         ("duration", f"about {duration(plan.duration.seconds)} to send, {plan.duration.because}"),
         *((name, text) for name, text in (("ticket", line.ticket), ("justification", line.justification)) if text),
     ]
@@ -50,6 +52,22 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def _passwords_text(settings: Mapping[str, Any]) -> str:
+    """Say where a run's passwords come from, how strong they are, and whether they are kept."""
+    told = {
+        PasswordSource.SYSTEM: "system (made by the service)",
+        PasswordSource.COLUMN: f"from the cohort's column {settings['password_column']!r}",
+        PasswordSource.GENERATED: f"generated: {_recipe(settings).described}",
+    }[PasswordSource(settings["password_source"])]
+    return told + ("; none is kept" if settings["discard_passwords"] else "")
+
+
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    names = ("password_style", "password_length", "password_alphabet")
+    style, length, alphabet = (settings[name] for name in names)
+    return Recipe.of(PasswordStyle(style), length, alphabet)
+
+
 def plan_values(plan: Plan) -> dict[str, object]:
     """Return the plan as JSON values."""
     line = plan.record
@@ -66,6 +84,7 @@ def plan_values(plan: Plan) -> dict[str, object]:
         "method": line.method,
         "method_because": plan.because,
         "password_source": line.settings["password_source"],
+        "passwords": _passwords_text(line.settings),
         "predicted_seconds": round(plan.duration.seconds, 1),
         "predicted_because": plan.duration.because,
         "warnings": list(plan.warnings),
@@ -92,7 +111,9 @@ def end_text(folder: Path, summary: Summary) -> str:
     if summary.state in {RunState.HALTED, RunState.INTERRUPTED} and not summary.rehearsal:
         lines.append(f"Go on with: batchreset resume {quoted(folder)}")
     lines += [f"Report:    {folder / 'report.html'}", f"Rows:      {folder / 'reconciliation.csv'}"]
-    if counts[Outcome.SUCCEEDED] or counts[Outcome.UNRESOLVED]:
+    if not summary.passwords_kept:
+        lines.append("Passwords: none were kept; users reset their own by self-service.")
+    elif counts[Outcome.SUCCEEDED] or counts[Outcome.UNRESOLVED]:
         lines.append(f"Passwords: batchreset passwords {quoted(folder)} -o passwords.csv")
     learned = (("Quota:", quota_text(summary)), ("Time:", time_text(summary)))
     lines += [f"{name:<10} {text}" for name, text in learned if text]

@@ -269,16 +269,18 @@ class Tenant:
         due = sorted((one for one in account.under_way if one.ends_at <= now), key=lambda one: one.ends_at)
         for operation in due:
             account.under_way.remove(operation)
-            operation.detail = operation.course.fails or self._on_premises(account, operation.ends_at)
+            operation.detail = operation.course.fails or self._on_premises(account, operation)
             if operation.detail == RESET_SUCCESS:
                 self.put_in_force(account, operation.password, operation.client_request_id, operation.ends_at)
             else:
                 failed = Event(operation.ends_at, What.FAILED, operation.client_request_id, account.password)
                 account.events.append(failed)
 
-    def _on_premises(self, account: Account, at: float) -> str:
-        too_soon = account.reset_at is not None and at - account.reset_at < MINIMUM_AGE
-        return "OnPremisesPolicyViolation" if account.user.synchronised and too_soon else RESET_SUCCESS
+    def _on_premises(self, account: Account, operation: Operation) -> str:
+        too_soon = account.reset_at is not None and operation.ends_at - account.reset_at < MINIMUM_AGE
+        too_short = len(operation.password) < self.behaviour.shortest_password
+        refused = account.user.synchronised and (too_soon or too_short)
+        return "OnPremisesPolicyViolation" if refused else RESET_SUCCESS
 
     def _admit(self, user: User) -> None:
         drawn = (fault for fault, rate in self.behaviour.fault_rates.items() if self.rng.random() < rate)

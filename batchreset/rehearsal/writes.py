@@ -33,7 +33,7 @@ def reset(tenant: Tenant, call: Call) -> Answer:
         raise bad("A new password must be given for a user that is synchronised from on-premises.")
     if account.user.federated and not account.user.synchronised:
         raise bad(_NOT_HELD_HERE)
-    _check_password(account, password)
+    _check_password(tenant, account, password)
     return _under_faults(account, lambda: _begin(tenant, call, account, password))
 
 
@@ -53,7 +53,7 @@ def update(tenant: Tenant, call: Call) -> Answer:
         )
     if account.user.federated:
         raise bad(_NOT_HELD_HERE)
-    _check_password(account, profile["password"], "Request_BadRequest")
+    _check_password(tenant, account, profile["password"], "Request_BadRequest")
     return _under_faults(account, lambda: _apply(tenant, call, account, changes))
 
 
@@ -65,12 +65,12 @@ def revoke(tenant: Tenant, call: Call) -> Answer:
     return Answer(200, {"@odata.context": tenant.context("Edm.Boolean"), "value": True})
 
 
-def is_acceptable(password: object) -> bool:
-    """Say whether the cloud takes a password: 8 to 256 ASCII characters of three of the four classes.
+def is_acceptable(password: object, shortest: int = 8) -> bool:
+    """Say whether the cloud takes a password: `shortest` to 256 ASCII characters of three of the four classes.
 
     Source: Microsoft's "Password policies and account restrictions in Microsoft Entra ID".
     """
-    if not isinstance(password, str) or not 8 <= len(password) <= 256:  # noqa: PLR2004  the published bounds
+    if not isinstance(password, str) or not shortest <= len(password) <= 256:  # noqa: PLR2004  as published
         return False
     classes = sum(any(letter in alphabet for letter in password) for alphabet in _ALPHABETS)
     return classes >= 3 and all(" " <= letter <= "~" for letter in password)  # noqa: PLR2004  three of four
@@ -147,9 +147,10 @@ def _writable(tenant: Tenant, call: Call) -> Account:
     return account
 
 
-def _check_password(account: Account, password: object, code: str = "PasswordPolicyViolation") -> None:
+def _check_password(tenant: Tenant, account: Account, password: object, code: str = "PasswordPolicyViolation") -> None:
+    shortest = tenant.behaviour.shortest_password
     # Synchronised users answer to the on-premises policy, which speaks up when the operation ends.
-    is_fit = isinstance(password, str) if account.user.synchronised else is_acceptable(password)
+    is_fit = isinstance(password, str) if account.user.synchronised else is_acceptable(password, shortest)
     if password is not None and not is_fit:
         message = "The specified password does not comply with password complexity requirements."
         raise bad(message, code)

@@ -81,8 +81,8 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "Password refused by policy",
             "The password breaks a rule of the tenant or of the on-premises domain: "
             "length, banned words, history, or minimum age.",
-            "Run these rows again with generated passwords. A synchronised account that was reset within the last day "
-            "may have to wait for its minimum age.",
+            "Run these rows again with generated passwords, longer ones (`--password-length`) where those were refused "
+            "too. A synchronised account that was reset within the last day may have to wait for its minimum age.",
         ),
         Reason.FORBIDDEN: Advice(
             "Not permitted",
@@ -140,9 +140,11 @@ NOT_DONE = Advice(
     "Not done yet", "The run had not come to the end of these rows.", "Carry on with `batchreset resume`."
 )
 
+HAND_OVER = "Hand the new passwords over where an attacker does not read along; `batchreset passwords` opens them."
+NONE_KEPT = "No password was kept: users set their own by self-service reset, or are given one there."
+
 #: What a reset leaves untouched. Source: Microsoft's guidance on revoking access and on compromised accounts.
 AFTERWARDS = (
-    "Hand the new passwords over where an attacker does not read along; `batchreset passwords` opens them.",
     "Revoke the sessions: a sign-in that was not made with the password can outlive the reset.",
     "Review sign-in methods, app passwords, mailbox rules, forwarding, and the consents given to applications.",
     "Accounts that are synchronised from on-premises are reset twice, there and here.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jinja2
 
 from batchreset.model import Outcome, Reason, RunState
-from batchreset.report.advice import AFTERWARDS, Advice, advice_on
+from batchreset.report.advice import AFTERWARDS, HAND_OVER, NONE_KEPT, Advice, advice_on
 from batchreset.report.charts import draw_outcomes, draw_timeline, pictures, timeline_of
 from batchreset.report.wording import describe, quota_text, time_text
 
@@ -143,7 +143,7 @@ def render(
         verdict=verdict(summary, quiet),
         words=words_of(summary.state),
         groups=groups_of(tally, quiet),
-        afterwards=AFTERWARDS,
+        afterwards=(HAND_OVER if summary.passwords_kept else NONE_KEPT, *AFTERWARDS),
         quota=quota_text(summary),
         time_spent=time_text(summary),
         attention=attention,

@@ -39,6 +39,7 @@ class Summary:
     operator: Mapping[str, Any]
     tenant: Mapping[str, Any]
     method: str
+    passwords_kept: bool
     ticket: str | None
     justification: str | None
     halted_because: str | None
@@ -96,6 +97,7 @@ def summarise(
         operator={"object_id": run.operator.object_id, "user": run.operator.user},
         tenant={"id": run.operator.tenant_id, "name": run.operator.tenant},
         method=run.method,
+        passwords_kept=not run.settings.get("discard_passwords"),
         ticket=run.ticket,
         justification=run.justification,
         halted_because=run.halted_because,

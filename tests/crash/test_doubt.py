@@ -62,6 +62,10 @@ class Left:
         url = f"{tenant.url}/v1.0/users/{self.account.user.id}/authentication/operations/{operation.id}"
         self.tried(password, operation_url=url)
 
+    def accepted_unheard(self, password: str) -> None:
+        """Have a password put in force at once, of whose answer nobody has heard."""
+        self.desk.tenant.accept(self.account, password, None).ends_at = self.desk.tenant.now
+
     async def go_on(self, state: State = State.DOUBTFUL, *, has_key: bool = True) -> Run:
         """Take the run up, found in this state."""
         engine = database.connect(self.folder)
@@ -283,3 +287,36 @@ def test_a_password_of_the_services_making_is_made_again_in_its_time(
     assert second - first >= at_least
     assert list(given(run).values()) == ["candidate"]
     assert not run.disagreements()
+
+
+@pytest.mark.parametrize("was_applied", [False, True])
+@pytest.mark.parametrize("source", [PasswordSource.GENERATED, PasswordSource.SYSTEM])
+def test_a_discarded_password_in_doubt(tmp_path: Path, source: PasswordSource, *, was_applied: bool) -> None:
+    """Nobody has it, so the directory is asked first, and another is sent only where it shows no change in its time."""
+
+    async def go() -> Run:
+        async with left(tmp_path, password_source=source, discard_passwords=True) as found:
+            if was_applied:
+                found.accepted_unheard("the first, 1")
+            found.tried(None)
+            return await found.go_on(has_key=False)
+
+    run = run_virtual(go())
+    assert (run.counts, run.sends("ana")) == ({"succeeded": 1}, 0 if was_applied else 1)
+    assert not run.row("ana")["detail"]
+    assert not run.passwords
+
+
+def test_what_comes_back_from_doubt_is_within_the_limit(tmp_path: Path) -> None:
+    """A row in doubt without a key is given back by the tracker, and sent once under --limit too."""
+
+    async def go() -> tuple[Run, Run]:
+        async with left(tmp_path, limit=1) as found:
+            found.tried("the first, 1")
+            part = await found.go_on(has_key=False)
+            found.desk.settings = found.desk.settings.but(limit=None)
+            return part, await found.desk.resume(found.folder)
+
+    part, whole = run_virtual(go())
+    assert (part.counts, part.sends("ana")) == ({"succeeded": 1}, 1)
+    assert (whole.counts, whole.sends("ana")) == ({"succeeded": 1}, 1)

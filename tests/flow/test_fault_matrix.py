@@ -50,8 +50,8 @@ WRITE = [
     Case((Fault.THROTTLED,), RESET, None, 4),
     Case((Fault.UNAVAILABLE,), RESET, None, 3),
     Case((Fault.CONCURRENCY,), RESET, None, 2),
-    # The service turns the request away for good.
-    Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 1),
+    # The service turns the password away: two stronger ones are tried.
+    Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 3),
     # The answer is lost, or says nothing of what was done: sent again, with the same password.
     Case((Fault.LOST_BEFORE,), RESET, None, 2),
     Case((Fault.LOST_AFTER,), RESET, None, 2),
@@ -77,7 +77,7 @@ CLOUD = [
     Case((Fault.OPERATION_LATE,), RESET, None, 1),
     Case((Fault.OPERATION_ODD,), RESET, None, 1),
     Case((Fault.OPERATION_FAILS,), FAILED, Reason.OPERATION_FAILED, 1),
-    Case((Fault.OPERATION_REJECTS,), FAILED, Reason.OPERATION_FAILED, 1),
+    Case((Fault.OPERATION_REJECTS,), FAILED, Reason.PASSWORD_REJECTED, 3),
     # The operation does not tell, or there is none to ask: the directory does.
     Case((Fault.NO_LOCATION,), RESET, None, 1),
     Case((Fault.OPERATION_UNREADABLE,), RESET, None, 1),
@@ -125,7 +125,7 @@ SYNCHRONISED = [
     Case((Fault.THROTTLED,), RESET, None, 4),
     Case((Fault.UNAVAILABLE,), RESET, None, 3),
     Case((Fault.CONCURRENCY,), RESET, None, 2),
-    Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 1),
+    Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 3),
     Case((Fault.LOST_BEFORE,), UNRESOLVED, Reason.ANSWER_LOST, 1),
     Case((Fault.LOST_AFTER,), RESET, None, 1),
     Case((Fault.SERVER_ERROR,), UNRESOLVED, Reason.ANSWER_LOST, 1),

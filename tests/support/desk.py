@@ -14,7 +14,7 @@ import pytest
 
 from batchreset.auth.token import GivenToken
 from batchreset.cli.rehearse import claims_of
-from batchreset.engine.keys import key_needed
+from batchreset.engine.keys import key_at_hand
 from batchreset.engine.passwords import opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status, reconciled
@@ -149,7 +149,7 @@ class Desk:
 
     async def carry_out(self, plan: Plan, progress: Callable[[Snapshot], None] = lambda _: None) -> Run:
         """Carry a plan out."""
-        means = Means(self.tokens, plan.key or key_needed(plan.folder), progress)
+        means = Means(self.tokens, plan.key or key_at_hand(plan.folder), progress)
         return self.look(plan.folder, await carry_out(plan.folder, self.settings, means))
 
     async def run(self, *lines: str, **more: Any) -> Run:
@@ -184,7 +184,8 @@ class Desk:
         """Read what a run left behind."""
         engine = database.connect(folder)
         try:
-            why, passwords = record.load(engine).halted_because, list(opened(engine, key_needed(folder)))
+            key = key_at_hand(folder)
+            why, passwords = record.load(engine).halted_because, list(opened(engine, key)) if key else []
         finally:
             engine.dispose()
         return Run(folder, self.tenant, summary, why, list(reconciled(folder)), passwords)
