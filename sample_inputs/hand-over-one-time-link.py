@@ -29,6 +29,8 @@ The password of {account} was reset. Open this link once, and tell them in perso
 
 def main() -> None:
     """Do what the command line says; anything that is raised ends it with a status other than 0: not handed over."""
+    if not sys.argv[1:]:
+        sys.exit("name the folder that stands for the services")
     folder = Path(sys.argv[1])
     if sys.argv[2:3] == ["--open"]:
         sys.stdout.write(opened(folder, sys.argv[3]) + "\n")

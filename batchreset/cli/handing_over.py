@@ -92,18 +92,22 @@ def _tell_who_is_left_out(prepared: Prepared, folder: Path) -> None:
 
 
 def _ask(prepared: Prepared, executable: Executable, *, yes: bool) -> None:
-    """Ask whether to hand over. Raises `RefusedError` where the answer is no."""
+    """Ask whether to hand over, or with `yes` only tell. Raises `RefusedError` where the answer is no."""
     number = len(prepared.ready)
-    if yes or not number:
+    if not number:
         return
     contact = f"column '{prepared.column}'" if prepared.column else "none, since the cohort has no column for it"
-    lines = [f"\nHand over the passwords of {accounts(number)} to {executable.path}?", f"Their contacts: {contact}."]
+    lines = [f"Their contacts: {contact}."]
     if prepared.contacts_in_run:
         lines.append(
             f"Contacts that are accounts of this run themselves: {prepared.contacts_in_run:,}. "
             "Somebody else may read their mailboxes."
         )
-    answer = confirm("\n".join(lines), number, stdin_is_taken=False)
+    if yes:
+        say("\n".join(lines))
+        return
+    question = f"\nHand over the passwords of {accounts(number)} to {executable.path}?"
+    answer = confirm("\n".join((question, *lines)), number, stdin_is_taken=False)
     if answer is None:
         raise RefusedError("Nothing was handed over: there is no terminal to ask on, and --yes was not given.")
     if not answer:

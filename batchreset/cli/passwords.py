@@ -90,7 +90,9 @@ def passwords(
     forget: Annotated[
         bool, typer.Option("--forget", help="Destroy the run's key: its sealed passwords open no more.")
     ] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Forget although rows are still open.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Forget although rows are still open; none of them is sent then.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before handing over or forgetting.")] = False,
     config: Config = None,
     flags: Flags,
@@ -160,7 +162,9 @@ def _open(folder: Path, where: Target, user: str | None, only: Outcome | None) -
         found = list(opened(engine, key, only=only, user=user))
         if user is not None and not found:
             raise RefusedError(why_none(engine, user, only))
-        if where.path is not None:
+        if not found and where.is_encrypted:
+            pass  # no passphrase is asked for, and no folder made, for nothing
+        elif where.path is not None:
             told = export(engine, where, where.path, found)
         elif where.is_stdout:
             note_opening(engine, str(where), found)

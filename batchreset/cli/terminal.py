@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from batchreset.cli import logs
 from batchreset.engine import events
-from batchreset.errors import BatchResetError
+from batchreset.errors import BatchResetError, RefusedError
 from batchreset.secret import Secret
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ def ask_secret(question: str) -> Secret | None:
     """Ask for something that is not shown while it is typed; None without a terminal, or where nothing is typed."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    text = getpass.getpass(f"{_CONTROLS.sub('', question)}: ", sys.stderr)
+    try:
+        text = getpass.getpass(f"{_CONTROLS.sub('', question)}: ", sys.stderr)
+    except (EOFError, UnicodeDecodeError):
+        raise RefusedError("Nothing was typed that can be read as text, so nothing was done.") from None
     return Secret(text) if text else None
 
 

@@ -29,6 +29,8 @@ _HEADERS = frozenset(
 #: A mail address as it stands in a cell, with whatever around it.
 _ADDRESS = re.compile(r"""[^\s@"(),:;<>\[\]\\/|?*=]+@[^\s@"(),:;<>\[\]\\/|?*='&]+""")
 
+_QUOTES = frozenset("\"'`")
+
 
 def contact_column(columns: Sequence[str], cells: Iterable[Mapping[str, str]], wanted: str | None) -> str | None:
     """Return the column that holds the contacts: the one `wanted`, else the one so headed; None where there is none.
@@ -71,7 +73,11 @@ def is_own(cell: str, names: Iterable[str]) -> bool:
     own = [_folded(name) for name in names if name]
     if _folded(cell) in {*own, *(name.partition("@")[0] for name in own)}:
         return True
-    return not addresses_in(cell).isdisjoint(address for name in own for address in addresses_in(name))
+    if not addresses_in(cell).isdisjoint(address for name in own for address in addresses_in(name)):
+        return True
+    # Addresses may be quoted, and stand among anything: "jo"@contoso.example.
+    bare = "".join(letter for letter in _folded(cell) if not (letter.isspace() or letter in _QUOTES))
+    return any(re.search(rf"(?<![\w.+]){re.escape(name)}(?![\w-]|\.\w)", bare) for name in own if "@" in name)
 
 
 def _folded(text: str) -> str:

@@ -27,8 +27,6 @@ _LIMIT, _LAST_WORDS = 60.0, 1.0
 _KEPT, _SHOWN = 8192, 300
 #: Ours hold tokens and passphrases, and say where keys are.
 _OURS = "BATCHRESET_"
-#: What shells and languages put into a text to quote it, and blanks, which get lost on the way.
-_BARE = str.maketrans("", "", "\\'\"`^ \t")
 _ALL_MASKED = "***"
 
 
@@ -68,6 +66,12 @@ class Executable:
     def name(self) -> str:
         """What the program is called, without its arguments, which may hold a secret."""
         return self.path.name
+
+    @property
+    def named_for_trail(self) -> str:
+        """The program by its path, and the script that it runs, if it does; other arguments may be secrets."""
+        script = next((Path(each).absolute() for each in self.arguments if Path(each).is_file()), None)
+        return f"{self.path} {script}" if script else str(self.path)
 
     def run(self, line: bytes, secret: Secret) -> str | None:
         """Run it with a line on standard input; return why it failed, None where it ended with status 0.
@@ -129,9 +133,14 @@ def last_line(said: bytes, secret: Secret) -> str:
     if not lines:
         return ""
     shown = secret.masked(lines[-1]).strip()
-    if secret.reveal().translate(_BARE) in shown.translate(_BARE):
+    if _bare(secret.reveal()) in _bare(shown):
         return _ALL_MASKED
     return shown if len(shown) <= _SHOWN else f"...{shown[-_SHOWN:]}"
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits alone: shells and languages put anything between them to quote a text."""
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _words(command: str, *, is_windows: bool) -> list[str]:

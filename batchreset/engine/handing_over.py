@@ -113,8 +113,10 @@ def prepare(engine: Engine, key: RunKey, wanted: Wanted) -> Prepared:
     """
     run = record.load(engine)
     by_row = [list(group) for _, group in groupby(opened(engine, key, only=wanted.only, user=wanted.user), _reset_id)]
-    column = contact_column(run.cohort_columns, (group[0].cohort for group in by_row), wanted.contact)
     with engine.connect() as connection:
+        # Of all rows: who is wanted does not change which column says how to reach people.
+        cells = map(json.loads, connection.execute(select(resets.c.cohort)).scalars())
+        column = contact_column(run.cohort_columns, cells, wanted.contact)
         keys = {line.id: line.key for line in connection.execute(select(resets.c.id, resets.c.key))}
     accounts = set().union(*(addresses_in(name) for name in (*keys.values(), *(group[0].user for group in by_row))))
     ready: list[Handover] = []
@@ -146,7 +148,7 @@ def hand_over(
     what fails from the start, or often in a row, ends it. So does `stops`, which counts how often somebody wants it:
     once lets what is in hand end, twice stops that too. `progress` is told of each that has ended.
     """
-    note_opening(engine, f"the command {executable.name}", [each.password for each in ready])
+    note_opening(engine, f"the command {executable.named_for_trail}", [each.password for each in ready])
     _forget_earlier(engine, ready)
     result, waiting, in_a_row = Result(), iter(ready), 0
     in_hand: dict[Future[str | None], Handover] = {}
@@ -167,7 +169,7 @@ def hand_over(
                 if failure:
                     result.failed.append((item, failure))
                 else:
-                    _note(engine, item, executable.name, result)
+                    _note(engine, item, executable.named_for_trail, result)
                 progress(result)
             if in_a_row >= (_IN_A_ROW if result.done else _AT_FIRST):
                 result.halted_because = f"it failed {in_a_row} times in a row"

@@ -127,6 +127,19 @@ def reseal(folder: Path, key: RunKey, to: Openers) -> None:
             engine.dispose()
 
 
+def refuse_strange(folder: Path, line: record.RunRecord, key: RunKey | None) -> None:
+    """Raise `KeyMissingError` where what the run sent next could be opened by nobody, or by somebody else."""
+    if line.settings.get("discard_passwords"):
+        return
+    if not (folder / KEY_FILE).is_file():
+        raise KeyMissingError(f"{folder.name}: {_why_missing(folder)} Nothing was sent.")
+    if key is not None and key.recipient != line.recipient:
+        raise KeyMissingError(
+            f"{folder.name}: {KEY_FILE} is not the key that this run's passwords are sealed to; "
+            "put the right one back from a copy. Nothing was sent."
+        )
+
+
 def _why_missing(folder: Path) -> str:
     """Say why no key at hand opens the run, and what to do."""
     if has_passphrase(folder):

@@ -41,9 +41,7 @@ def take_up(
     operation's deadline, of which the time between two starts is part.
     """
     for work in rows.work(engine, State.ACCEPTED):
-        followed = _followed(work, graph, patience.deadline)
-        followed.may_be_replaced = passwords.may_replace(work) and not followed.doubted
-        tracker.follow(followed)
+        tracker.follow(_followed(work, graph, patience.deadline))
     for work in rows.work(engine, State.DOUBTFUL):
         past = work.past
         is_open = past.doubted or past.unended or past.landed

@@ -11,7 +11,7 @@ from batchreset.clock import utc_now
 from batchreset.engine.followed import UNNAMED, Followed, Operation
 from batchreset.engine.ledger import entry
 from batchreset.engine.supply import refusal
-from batchreset.errors import SignInError
+from batchreset.errors import PasswordNotMadeError, SignInError
 from batchreset.graph.resets import ResetRequest, operation_url, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
@@ -142,8 +142,11 @@ class Pool:
         await self._outage.clear()
         if self._control.sending_stopped.is_set():
             return Next(row.state, row.tally)
-        back, row.state = row.state, State.SENDING
-        send, candidate = new_request_id(), self._candidate(row)
+        try:
+            candidate = self._candidate(row)
+        except PasswordNotMadeError as error:
+            return self._without_password(row, str(error))
+        back, row.state, send = row.state, State.SENDING, new_request_id()
         try:
             intent = intended(send, row.work.id, row.candidate_id or 0)
             await self._ledger.intend(row.work.id, back, *candidate, intent)
@@ -182,6 +185,12 @@ class Pool:
         elif isinstance(verdict, SignedOut) and exchange.refused is not None and not row.was_renewed:
             verdict, row.was_renewed = self._renewed(exchange, verdict), True
         return self._conclude(number, row, exchange, verdict, made)
+
+    def _without_password(self, row: _Row, why: str) -> Next:
+        """Leave a row out for which no password can be made; where one is in doubt already, it is followed."""
+        if row.state is State.READY:
+            self._move(row, State.EXCLUDED, ending=Ending(Reason.PASSWORD_REJECTED, why))
+        return Next(row.state, row.tally, detail=why)
 
     def _renewed(self, exchange: Exchange, verdict: SignedOut) -> Verdict:
         """Return what a refused token means where there is another one now."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchreset.engine import folder as folders
 from batchreset.engine import stale
 from batchreset.engine.faults import plain_errors
+from batchreset.engine.keys import refuse_strange
 from batchreset.engine.ledger import entry
 from batchreset.engine.plan import Plan, Resumption, routed, show, warned, who_is_signed_in
 from batchreset.engine.screen import rules_for, screen_rows
@@ -95,6 +96,8 @@ async def prepare(
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
             resumption = Resumption(operator, unchecked, different, left_out, retry_failed)
+            if rows.may_be_sent(engine, also=_GIVEN_UP if retry_failed else frozenset()):
+                refuse_strange(folder, line, None)
             plan = await warned(show(folder, engine, settings, resumption=resumption), tokens)
             return replace(plan, warnings=(*plan.warnings, *(f"{clause}." for clause in different)))
         finally:

@@ -17,6 +17,7 @@ from batchreset.engine import folder as folders
 from batchreset.engine.control import Control
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.feed import Feed
+from batchreset.engine.keys import refuse_strange
 from batchreset.engine.ledger import Ledger, entry
 from batchreset.engine.leftovers import take_up
 from batchreset.engine.lock import tenant_held
@@ -91,6 +92,8 @@ async def _carry_out(folder: Path, engine: Engine, settings: Settings, means: Me
             "The passwords of this run came with the cohort and are sealed; no key at hand opens them. "
             "Set BATCHRESET_IDENTITY to the key of a recipient."
         )
+    if rows.may_be_sent(engine):
+        refuse_strange(folder, line, means.key)
     rows.move_all(engine, State.SENDING, State.DOUBTFUL)
     record.note(
         engine, state=RunState.RUNNING, started_at=line.started_at or timestamp(), finished_at=None, halted_because=None

@@ -18,7 +18,7 @@ from batchreset.engine.ledger import entry
 from batchreset.engine.supply import refusal
 from batchreset.graph.directory import ask_about
 from batchreset.graph.resets import look_at_operation
-from batchreset.model import ENDED, Fate, Kind, Reason, State
+from batchreset.model import ENDED, LEFT_OUT, Fate, Kind, Reason, State
 from batchreset.policy.attempts import backoff
 from batchreset.policy.durations import Durations
 from batchreset.policy.schedule import by_deadline, next_directory_look
@@ -202,7 +202,11 @@ class Tracker:
         elif followed.state is State.DOUBTFUL:
             # It is not in doubt any more: no send of it took effect.
             self._ledger.note(*changes)
-            self._hand_back(followed)
+            if followed.work.reason in LEFT_OUT:
+                self._move(followed, State.READY, ending=Ending())
+                self._move(followed, State.EXCLUDED, ending=Ending(followed.work.reason, look.detail))
+            else:
+                self._hand_back(followed)
         elif followed.is_replaced(look):
             self._move(followed, State.READY, *changes, ending=Ending(look.reason, look.detail))
             self._hand_back(followed, rejected=followed.work.rejected + 1)

@@ -44,7 +44,7 @@ class Work:
     reason: Reason | None = None
     #: How often it was sent since the start, and nobody knows to what effect.
     tries: int = 0
-    #: How many passwords the service has refused of it since then.
+    #: How many of its passwords the service has refused.
     rejected: int = 0
 
 
@@ -183,6 +183,13 @@ def hold_back(engine: Engine, left_out: Mapping[int, Reason]) -> None:
             )
 
 
+def may_be_sent(engine: Engine, also: AbstractSet[State] = frozenset()) -> bool:
+    """Say whether a row is ready or in doubt, or in one of the states `also`."""
+    states = {State.READY, State.SENDING, State.DOUBTFUL, *also}
+    with engine.connect() as connection:
+        return connection.execute(select(resets.c.id).where(resets.c.state.in_(states)).limit(1)).first() is not None
+
+
 def move_all(engine: Engine, source: State, target: State) -> int:
     """Move every row of one state to another, and say how many there were. Raises `IllegalMoveError`."""
     refuse_illegal(source, target)
@@ -202,9 +209,17 @@ def _work(state: State) -> Select[Any]:
         .correlate(resets)
         .scalar_subquery()
     )
+    refused = (
+        select(func.count())
+        .select_from(mine)
+        .where(mine.c.reset_id == resets.c.id, mine.c.fate == Fate.REFUSED)
+        .correlate(resets)
+        .scalar_subquery()
+    )
     return (
         select(
             resets.c.id,
+            refused.label("rejected"),
             resets.c.object_id,
             resets.c.user,
             func.coalesce(resets.c.display_name, "").label("display_name"),

@@ -88,7 +88,9 @@ def made_passphrase() -> Secret:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise `SettingsError` where there is a file or a folder already."""
+    """Raise `SettingsError` where there is a file or a folder already, or no folder to put one in."""
+    if not path.absolute().parent.is_dir():
+        raise SettingsError(f"-o {path}: there is no folder {path.parent}; make it, or choose another.")
     if path.exists() or path.is_symlink():
         kind = "folder" if path.is_dir() else "file"
         raise SettingsError(f"-o {path}: this {kind} exists already; it was left as it is.")

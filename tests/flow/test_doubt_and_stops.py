@@ -55,3 +55,21 @@ def test_a_row_in_doubt_is_screened_again(tmp_path: Path, meanwhile: Callable[[D
     """Whoever is not to be touched by now is looked for in the directory, and sent nothing more."""
     resumed = stopped_and_resumed(tmp_path, meanwhile)
     assert (resumed.counts, resumed.sends("ana")) == ({"unresolved": 1}, 1)
+
+
+def test_a_row_held_back_is_not_sent_again_when_its_operation_fails(tmp_path: Path) -> None:
+    """An unresolved row whose account is protected by now is settled by its operation's end, and left out."""
+
+    async def go() -> Run:
+        slow = replace(STEADY, cloud_operation=Spread(600.0))
+        settings: dict[str, Any] = {"deadline": "60s", "directory_lag": "30s"}
+        async with at_desk(tmp_path, [user("ana", Fault.OPERATION_FAILS)], slow, **settings) as desk:
+            unresolved = await desk.run()
+            assert unresolved.counts == {"unresolved": 1}
+            desk.settings = desk.settings.but(deadline="1h")
+            protect(desk)
+            return await desk.resume(unresolved.folder, retry_failed=True)
+
+    run = run_virtual(go())
+    assert (run.counts, run.sends("ana")) == ({"excluded": 1}, 1)
+    assert run.row("ana")["reason"] == "protected"

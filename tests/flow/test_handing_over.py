@@ -160,9 +160,10 @@ def test_each_account_is_handed_over_once(job: Run, folder: Path, here: Call) ->
     events = {line["user"]: line for line in trail(here, folder, "handed over")}
     assert sorted(events) == [upn(name) for name in READY]
     gus = events[upn("gus")]
-    assert (gus["row"], gus["contact"], gus["command"]) == (3, upn("boss"), Path(sys.executable).name)
+    child = folder.parents[1] / "child.py"
+    assert (gus["row"], gus["contact"], gus["command"]) == (3, upn("boss"), f"{sys.executable} {child}")
     assert gus["by"]
-    assert "child.py" not in json.dumps(events)
+    assert str(folder.parents[1] / "seen") not in json.dumps(events)
     again = hand(here, folder)
     assert (again.status, len(told())) == (6, 6)
     assert "Nothing is left to be handed over." in again.out
@@ -175,6 +176,9 @@ def test_no_way_through_the_account_itself_is_taken(folder: Path, here: Call) ->
     assert "1 account left out: it has no contact" in ended.err
     assert "1 account left out: nobody knows for sure which password is in force" in ended.err
     assert f"batchreset passwords {folder.name} --user ACCOUNT" in ended.err
+    alone = hand(here, folder, more=("--yes", "--user", upn("eli")))
+    assert alone.status == 5
+    assert "it has no contact" in alone.err
     for name, row in (("bea", 8), ("cem", 9), ("dora", 10), ("eli", 11), ("flo", 12)):
         assert f"  {upn(name)}, row {row} of cohort.csv\n" in ended.err
         assert name not in told()

@@ -91,7 +91,7 @@ def test_json_lines_on_standard_error_are_all_there_is(monkeypatch: pytest.Monke
     events = [each["event"] for each in log]
     assert {"said", "planned", "started"} <= set(events)
     assert of_row(log, 2) == ["sending", "accepted", "succeeded"]
-    assert of_row(log, 3) == ["sending", "failed"]
+    assert of_row(log, 3) == ["sending", "ready again", "sending", "ready again", "sending", "failed"]
     sending, accepted, succeeded = (each for each in log if each.get("row") == 2)
     assert sending["source"] == "cohort.csv"
     assert (sending["user"], sending["object_id"]) == (first.user_principal_name, first.id)

@@ -176,7 +176,7 @@ def test_some_of_them_can_be_opened(run: Path, here: Call, options: list[str], n
     ("options", "said"),
     [
         (["--user", "nobody@contoso.example"], "this run has no such account"),
-        (["--user", upn("dora")], "row 5 of cohort.csv is failed (password_rejected)."),
+        (["--user", upn("dora")], "row 5 of cohort.csv is excluded (password_rejected)."),
         (["--user", upn("ana"), "--only", "unresolved"], "is succeeded, and --only asks for unresolved."),
         (["--split-by", "boss", "--encrypt"], "no such column; it has Manager."),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchreset.model import PasswordSource
+from batchreset.model import PasswordSource, State
 from batchreset.rehearsal.behaviour import Fault
 from batchreset.status import database, schema
 from tests.support.clock import run_virtual
@@ -17,6 +18,7 @@ from tests.support.desk import STEADY, Run, at_desk, object_id, user, users
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchreset.engine.progress import Snapshot
     from batchreset.rehearsal.population import User
 
 #: A tenant whose policy wants more than the twenty characters of a first try.
@@ -121,3 +123,50 @@ def test_a_stop_between_two_tries_loses_nothing(tmp_path: Path) -> None:
     assert resumed.counts == {"succeeded": 1}
     assert fates(resumed.folder) == ["refused", "in_force"]
     assert resumed.tenant.accounts[object_id("ana")].password == resumed.passwords[0].password.reveal()
+
+
+def test_what_an_earlier_start_sent_is_followed_and_not_replaced(tmp_path: Path) -> None:
+    """Its account may be protected by now, and no limit counts it: it fails, and is screened if taken up again."""
+
+    async def go() -> tuple[Run, Run]:
+        async with at_desk(tmp_path, [user("ana", synchronised=True)], STRICT) as desk:
+            plan = await desk.plan()
+
+            def interrupt_twice(snapshot: Snapshot) -> None:
+                if snapshot.counts[State.ACCEPTED] and not snapshot.note:
+                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(signal.SIGINT)
+
+            stopped = await desk.carry_out(plan, interrupt_twice)
+            desk.settings = desk.settings.but(protect=(object_id("ana"),))
+            return stopped, await desk.resume(stopped.folder)
+
+    stopped, resumed = run_virtual(go())
+    assert (stopped.status, stopped.counts) == (130, {"unresolved": 1})
+    assert (resumed.counts, resumed.sends("ana")) == ({"failed": 1}, 1)
+    assert resumed.row("ana")["reason"] == "password_rejected"
+
+
+def test_twice_at_most_however_often_it_is_resumed(tmp_path: Path) -> None:
+    """What was refused is counted in the status table."""
+
+    async def go() -> Run:
+        account = user("ana", Fault.OPERATION_REJECTS, synchronised=True)
+        async with at_desk(tmp_path, [account], STRICT, stop_after="2s") as desk:
+            run = await desk.run()
+            desk.settings = desk.settings.but(stop_after="2s")
+            run = await desk.resume(run.folder)
+            desk.settings = desk.settings.but(stop_after=None)
+            return await desk.resume(run.folder)
+
+    run = run_virtual(go())
+    assert (run.counts, run.sends("ana")) == ({"failed": 1}, 3)
+
+
+def test_an_account_for_which_none_can_be_made_is_left_out(tmp_path: Path) -> None:
+    """It alone: the others are reset."""
+    accounts = [*users(3), user("aab", display_name="Aab")]
+    run = ran(tmp_path, *accounts, password_alphabet="aB1", password_length=200)
+    assert run.counts == {"succeeded": 3, "excluded": 1}
+    assert run.row("aab")["reason"] == "password_rejected"
+    assert "--password-alphabet" in run.row("aab")["detail"]

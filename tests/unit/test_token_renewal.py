@@ -66,7 +66,7 @@ class Gate:
         self.seen.append((token, request.headers["client-request-id"]))
         if token in self._taken:
             return as_json({"fine": True}, 202, request_id="taken")
-        return as_json({}, 401, WWW_Authenticate=self._challenge, request_id="refused")
+        return as_json({}, 401, WWW_Authenticate=self._challenge, request_id="0badf00d")
 
 
 def post(gate: Gate, tokens: Succession, name: str | None = None) -> tuple[Exchange, list[Exchange]]:
@@ -91,7 +91,7 @@ def test_a_refused_token_is_renewed_and_the_request_sent_again() -> None:
     assert [token for token, _ in gate.seen] == ["token-0", "token-1"]
     assert len({name for _, name in gate.seen}) == 1
     assert tokens.asked == [("token-0", None)]
-    assert [(each.status, each.request_id) for each in told] == [(401, "refused")]
+    assert [(each.status, each.request_id) for each in told] == [(401, "0badf00d")]
 
 
 def test_a_request_that_has_a_name_is_sent_once() -> None:
@@ -132,7 +132,7 @@ def test_a_sign_in_that_is_gone_is_told_from_one_that_cannot_be_reached() -> Non
     assert gone.result == NoToken("The account is disabled")
     away, _ = post(Gate(), Succession(SignInUnreachableError()))
     assert away.result == NotSent("The sign-in service could not be reached")
-    assert [(each.status, each.request_id) for each in (gone, away)] == [(401, "refused")] * 2
+    assert [(each.status, each.request_id) for each in (gone, away)] == [(401, "0badf00d")] * 2
 
 
 @pytest.mark.parametrize(
