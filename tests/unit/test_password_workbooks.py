@@ -152,7 +152,7 @@ def test_a_folder_of_files_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> 
         exports.write_new(tmp_path / "out" / "one.xlsx", b"2")
     with pytest.raises(SettingsError, match="there is no folder"):
         exports.write_new(tmp_path / "missing" / "out.csv", b"2")
-    with pytest.raises(SettingsError, match="this cannot be written"):
+    with pytest.raises(SettingsError, match="there is no folder"):
         exports.write_new_folder(tmp_path / "missing" / "out", [])
 
 
