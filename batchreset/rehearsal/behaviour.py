@@ -154,8 +154,9 @@ class Behaviour:
     `updates` is the quota of PATCH where it has one of its own beside `writes`. `fault_rates` strikes that share of
     the accounts, drawn once from `seed`. `forbidden` are the routes that the operator's role does not open: they
     answer 403, as all that needs a role does from `role_ends_at` on. A new password shows in the directory's look-ups
-    `directory_lag` later. Passwords shorter than `shortest_password` are refused. `look_after` is the Retry-After of
-    every reset that is taken; without it one in four has one. Times are seconds of the tenant's life.
+    `directory_lag` later. Passwords shorter than `shortest_password` are refused,
+    also where the rules would take them. `look_after` is the Retry-After of every reset that is taken; without it one
+    in four has one. Times are seconds of the tenant's life.
     """
 
     seed: int = 0
@@ -172,7 +173,7 @@ class Behaviour:
     role_ends_at: float = math.inf
     directory_lag: float = 0.0
     look_after: float | None = None
-    shortest_password: int = 8
+    shortest_password: int = 0
     sign_in: SignIn = field(default_factory=SignIn)
 
 

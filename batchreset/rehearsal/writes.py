@@ -65,12 +65,12 @@ def revoke(tenant: Tenant, call: Call) -> Answer:
     return Answer(200, {"@odata.context": tenant.context("Edm.Boolean"), "value": True})
 
 
-def is_acceptable(password: object, shortest: int = 8) -> bool:
-    """Say whether the cloud takes a password: `shortest` to 256 ASCII characters of three of the four classes.
+def is_acceptable(password: object, shortest: int = 0) -> bool:
+    """Say whether the cloud takes a password: 8, or `shortest`, to 256 ASCII characters of three of the four classes.
 
     Source: Microsoft's "Password policies and account restrictions in Microsoft Entra ID".
     """
-    if not isinstance(password, str) or not shortest <= len(password) <= 256:  # noqa: PLR2004  as published
+    if not isinstance(password, str) or not max(shortest, 8) <= len(password) <= 256:  # noqa: PLR2004  as published
         return False
     classes = sum(any(letter in alphabet for letter in password) for alphabet in _ALPHABETS)
     return classes >= 3 and all(" " <= letter <= "~" for letter in password)  # noqa: PLR2004  three of four

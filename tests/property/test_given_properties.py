@@ -54,7 +54,7 @@ def screened(folder: Path, key: RunKey, given_to: list[tuple[str, str]]) -> Engi
     return engine
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(given_to=COHORTS, policy=st.sampled_from(PasswordPolicy))
 def test_rejected_is_what_breaks_a_rule_or_is_shared(
     tmp_path_factory: pytest.TempPathFactory, given_to: list[tuple[str, str]], policy: PasswordPolicy

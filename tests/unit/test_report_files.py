@@ -153,7 +153,8 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
     assert told == summary.recorded()
     assert list(told) == [
         *("run_id", "version", "rehearsal", "state", "rows", "counts", "reasons", "started_at", "finished_at"),
-        *("seconds", "traffic", "cohort", "operator", "tenant", "method", "ticket", "justification"),
+        *("seconds", "traffic", "cohort", "operator", "tenant", "method", "passwords_kept"),
+        *("ticket", "justification"),
         *("halted_because", "quota", "time_spent"),
     ]
     assert told["counts"] == {"succeeded": 1, "failed": 1, "unresolved": 1, "excluded": 1, "not_attempted": 1}
