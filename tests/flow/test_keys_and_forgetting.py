@@ -218,19 +218,19 @@ def test_a_passphrase_is_typed_twice_and_later_once(tenant: Tenant, here: Call, 
     """Not shown on the terminal; two that differ are refused; nothing typed on resuming goes on without it."""
     asked, again, going = "of at least 12 characters: ", "The same again: ", "anything else to leave it: "
     command = ("run", "cohort.csv", "--seal-with-passphrase", "--limit", "1")
-    status, screen = converse(command, {asked: PHRASE, again: "something else"})
-    assert status == 5
-    assert "not the same" in screen
-    status, screen = converse(command, {asked: PHRASE, again: PHRASE, going: "yes"})
-    assert status == 130, screen
-    assert "takes a moment" in screen
-    assert PHRASE not in screen
+    ended = converse(command, (asked, f"{PHRASE}\n"), (again, "something else\n"))
+    assert ended.status == 5
+    assert "not the same" in ended.screen
+    ended = converse(command, (asked, f"{PHRASE}\n"), (again, f"{PHRASE}\n"), (going, "yes\n"))
+    assert ended.status == 130, ended.screen
+    assert "takes a moment" in ended.screen
+    assert PHRASE not in ended.screen
     (folder,) = folders.listed(tmp_path / "reports")
-    status, screen = converse(("resume", str(folder)), {"go on without it): ": "", going: "yes"})
-    assert status == 0, screen
+    ended = converse(("resume", str(folder)), ("go on without it): ", "\n"), (going, "yes\n"))
+    assert ended.status == 0, ended.screen
     assert len(in_force(tenant)) == 3
-    status, screen = converse(("passwords", str(folder), "-o", "all.csv"), {"is sealed to: ": PHRASE})
-    assert status == 0, screen
+    ended = converse(("passwords", str(folder), "-o", "all.csv"), ("is sealed to: ", f"{PHRASE}\n"))
+    assert ended.status == 0, ended.screen
     assert all(text in (tmp_path / "all.csv").read_text(encoding="utf-8-sig") for text in in_force(tenant).values())
     assert len(trail(here, folder, "passwords opened")) == 1
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +21,9 @@ from batchreset.rehearsal.behaviour import UNHINDERED, Fault
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant
 from tests.support.clock import run_virtual
+from tests.support.conversation import converse
 from tests.support.desk import Run, at_desk, object_id, upn, user
-from tests.support.program import Ended, at_home, on_terminal, posix_only, signed_in
+from tests.support.program import at_home, on_terminal, posix_only, signed_in
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
@@ -48,9 +46,6 @@ FILES = {"Lee, Ann.xlsx": "Lee, Ann", "lee, ann (2).xlsx": "lee, ann", "_con.xls
 PASSPHRASE = "correct horse battery"
 #: A terminal's second screen, from when it is entered to when it is left empty.
 SECOND_SCREEN = re.compile(r"\x1b\[\?1049h.*?\x1b\[H\x1b\[J\x1b\[\?1049l", re.DOTALL)
-_WITH_TTY = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.orig_argv[3:])"
-)
 
 
 @pytest.fixture(scope="module")
@@ -105,32 +100,6 @@ def openings(run: Path) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(run / "status.sqlite")) as table:
         query = "SELECT fields FROM audit WHERE event = 'passwords opened' ORDER BY id"
         return [json.loads(fields) for (fields,) in table.execute(query)]
-
-
-def converse(arguments: Sequence[str], *steps: tuple[str, str]) -> Ended:
-    """Run a process on a terminal, and type each answer once what it answers is on the screen."""
-    import pty  # noqa: PLC0415  not there on Windows
-
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", _WITH_TTY, sys.executable, "-m", "batchreset", *arguments]
-    screen, seen, left = b"", 0, [*steps]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:  # noqa: S603  our own module
-        os.close(theirs)
-        while True:
-            try:
-                shown = os.read(ours, 65536)
-            except OSError:  # how Linux says that the other side has gone
-                shown = b""
-            if not shown:
-                break
-            screen += shown
-            while left and (place := screen.find(left[0][0].encode(), seen)) >= 0:
-                seen = place + len(left[0][0])
-                os.write(ours, left.pop(0)[1].encode())
-        os.close(ours)
-        status = process.wait(60)
-    assert not left, screen
-    return Ended(status, screen=screen.decode())
 
 
 def test_what_is_opened_is_what_the_tenant_has(made: Run, run: Path, here: Call) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FAULTS = st.lists(st.sampled_from(Fault), max_size=3, unique=True)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     accounts=st.lists(st.tuples(FAULTS, st.booleans()), min_size=1, max_size=12),
     workers=st.integers(1, 6),

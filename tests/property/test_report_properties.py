@@ -113,7 +113,7 @@ def _reads_back(cell: str) -> bool:
 
 @given(cells=st.lists(NASTY.filter(_reads_back), min_size=1, max_size=5))
 @example(["<r>x</r>", "<r></r>", "_x0041_", "=1+1", "http://contoso.example/", "00123", "\r\n"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:
     """Cells are text, as they were, but for the control characters that a workbook cannot hold."""
     with TemporaryDirectory() as scratch:

@@ -175,4 +175,4 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=12, stateful_step_count=6, deadline=None)
+TestLives.settings = settings(max_examples=9, stateful_step_count=6, deadline=None)
