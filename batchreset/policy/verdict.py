@@ -268,7 +268,7 @@ def user_in(url: Any) -> str | None:
     segments = [unquote(each).lower() for each in path.split("/")] if "%" in path else path.split("/")
     if "users" not in segments[:-1] or not {".", ".."}.isdisjoint(segments):
         return None
-    return segments[segments.index("users") + 1]
+    return segments[segments.index("users") + 1] or None
 
 
 def changed_at(result: Result, object_id: str) -> str | None:
