@@ -53,6 +53,9 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
     }
 )
 
+#: States in which a reset has left, or may have, and has not ended.
+IN_FLIGHT = frozenset({State.SENDING, State.ACCEPTED, State.DOUBTFUL})
+
 #: States with nothing left to do in this run.
 ENDED = frozenset({State.EXCLUDED, State.SUCCEEDED, State.FAILED, State.UNRESOLVED})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchreset.cli.showing import can_show, show_secret
-from batchreset.cli.terminal import ask_secret, output
+from batchreset.cli.terminal import ask_new_secret, output
 from batchreset.errors import RefusedError, UsageError
 from batchreset.secret import Secret
 
@@ -153,11 +153,8 @@ def _workbook_passphrase() -> Secret:
         return check_workbook_passphrase(Secret(given))
     if not (can_show() and sys.stderr.isatty()):
         raise RefusedError(f"--encrypt: there is no terminal to ask for a passphrase on; set {_PASSPHRASE}.")
-    typed = ask_secret("Passphrase for the workbook (at least 12 characters; nothing to have one made)")
-    if typed is not None:
-        check_workbook_passphrase(typed)
-        if ask_secret("The same again") != typed:
-            raise RefusedError("--encrypt: the two passphrases are not the same; nothing was written.")
+    question = "Passphrase for the workbook (at least 12 characters; nothing to have one made)"
+    if (typed := ask_new_secret(question, check_workbook_passphrase)) is not None:
         return typed
     made = made_passphrase()
     if not show_secret("Passphrase, shown this once: write it down now", made):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batchreset.cli.options import Config, Flags, Run, takes
-from batchreset.cli.terminal import ask_secret, say, show
-from batchreset.errors import SettingsError, UsageError
+from batchreset.cli.terminal import ask_new_secret, ask_secret, say, show
+from batchreset.errors import UsageError
 from batchreset.gather import gather
 
 if TYPE_CHECKING:
@@ -114,13 +114,8 @@ def passphrase_to_seal() -> Secret | None:
 def _asked_twice() -> Secret | None:
     from batchreset.vault.sealing import SHORTEST_PASSPHRASE, check_passphrase
 
-    first = ask_secret(f"A passphrase to seal the passwords to, of at least {SHORTEST_PASSPHRASE} characters")
-    if first is None:
-        return None
-    check_passphrase(first)
-    if ask_secret("The same again") != first:
-        raise SettingsError("The two passphrases are not the same; nothing was done.")
-    return _told(first, "Sealing")
+    question = f"A passphrase to seal the passwords to, of at least {SHORTEST_PASSPHRASE} characters"
+    return _told(ask_new_secret(question, check_passphrase), "Sealing")
 
 
 def _told(typed: Secret | None, what: str) -> Secret | None:

@@ -162,15 +162,13 @@ def _open(folder: Path, where: Target, user: str | None, only: Outcome | None) -
         found = list(opened(engine, key, only=only, user=user))
         if user is not None and not found:
             raise RefusedError(why_none(engine, user, only))
-        if not found and where.is_encrypted:
-            pass  # no passphrase is asked for, and no folder made, for nothing
-        elif where.path is not None:
-            told = export(engine, where, where.path, found)
-        elif where.is_stdout:
+        if where.is_stdout:
             note_opening(engine, str(where), found)
             pour(found)
-        else:
+        elif where.path is None:
             show_one_by_one(found, lambda each: note_opening(engine, str(where), [each]))
+        elif found or not where.is_encrypted:  # no passphrase is asked for, and no folder made, for nothing
+            told = export(engine, where, where.path, found)
     if not found:
         say("There are no such passwords in this run that are, or may be, in force.")
     elif told:

@@ -98,7 +98,7 @@ def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> Non
 def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
     """Return where a run stands, as JSON values; counts are by outcome, open rows apart. The table may be checked."""
     from batchreset.engine.forgetting import sealed_since
-    from batchreset.model import Outcome, RunState, State
+    from batchreset.model import IN_FLIGHT, Outcome, RunState, State
     from batchreset.status import database, record, rows
 
     engine = database.connect(folder, is_checked=is_checked)
@@ -110,7 +110,7 @@ def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
         counts, sealed = rows.counts(engine), sealed_since(folder, engine, line)
     finally:
         engine.dispose()
-    in_flight = sum(counts[state] for state in (State.SENDING, State.ACCEPTED, State.DOUBTFUL))
+    in_flight = sum(counts[state] for state in IN_FLIGHT)
     ended = {outcome.value: counts[State(outcome.value)] for outcome in Outcome if outcome is not Outcome.NOT_ATTEMPTED}
     return {
         "run_id": line.run_id,

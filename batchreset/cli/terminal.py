@@ -16,7 +16,7 @@ from batchreset.errors import BatchResetError, RefusedError
 from batchreset.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Above this many accounts their number has to be typed.
 _TYPE_ABOVE = 100
@@ -83,6 +83,17 @@ def ask_secret(question: str) -> Secret | None:
     except (EOFError, UnicodeDecodeError):
         raise RefusedError("Nothing was typed that can be read as text, so nothing was done.") from None
     return Secret(text) if text else None
+
+
+def ask_new_secret(question: str, check: Callable[[Secret], Secret]) -> Secret | None:
+    """Ask twice for a secret that is to be set, `check`ed in between; None without a terminal, or for nothing.
+
+    Raises `RefusedError` where the two differ, and what `check` raises.
+    """
+    typed = ask_secret(question)
+    if typed is not None and ask_secret("The same again") != check(typed):
+        raise RefusedError("The two passphrases are not the same; nothing was done.")
+    return typed
 
 
 @contextmanager

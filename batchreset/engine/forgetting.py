@@ -11,7 +11,7 @@ from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.trail import deeds, noted
 from batchreset.errors import KeyMissingError, RefusedError, SettingsError
-from batchreset.model import Fate, RunState, State
+from batchreset.model import IN_FLIGHT, Fate, RunState, State
 from batchreset.status import database, record, rows
 from batchreset.status.schema import candidates
 from batchreset.vault.sealing import KEY_FILE, partial_of, sync_folder
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 #: The audit trail's name for it.
 _FORGOTTEN = "key forgotten"
-_IN_FLIGHT = (State.SENDING, State.ACCEPTED, State.DOUBTFUL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def sealed_since(folder: Path, engine: Engine, line: RunRecord) -> str | None:
 
 def _refuse_if_open(line: RunRecord, counts: Mapping[State, int]) -> None:
     """Raise `RefusedError` where going on with the run could need its key, or make passwords that nobody can open."""
-    still = sum(counts[state] for state in _IN_FLIGHT)
+    still = sum(counts[state] for state in IN_FLIGHT)
     if line.state is not RunState.FINISHED:
         still += counts[State.READY]
     if still:

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 
 from batchreset.engine.trail import noted
 from batchreset.errors import SettingsError
-from batchreset.model import Fate, Outcome, State, outcome_of
+from batchreset.model import IN_FLIGHT, Fate, Outcome, State, outcome_of
 from batchreset.status import record
 from batchreset.status.schema import candidates, resets
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from batchreset.vault.sealing import RunKey
 
 #: States in which a candidate may be the account's password.
-_SENT = (State.SENDING, State.ACCEPTED, State.DOUBTFUL, State.SUCCEEDED, State.UNRESOLVED)
+_SENT = IN_FLIGHT | {State.SUCCEEDED, State.UNRESOLVED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from batchreset.model import State
+from batchreset.model import IN_FLIGHT, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ class Snapshot:
     @property
     def in_flight(self) -> int:
         """Rows sent and not ended."""
-        return sum(self.counts[state] for state in (State.SENDING, State.ACCEPTED, State.DOUBTFUL))
+        return sum(self.counts[state] for state in IN_FLIGHT)
 
     @property
     def done(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from batchreset.gather import restore
-from batchreset.model import Kind, Outcome, Reason, RunState, State, outcome_of
+from batchreset.model import IN_FLIGHT, Kind, Outcome, Reason, RunState, State, outcome_of
 from batchreset.policy.routing import makes_change
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ COLUMNS = (
 COHORT_PREFIX = "cohort."
 
 _OUTCOMES = {state.value: outcome_of(state).value for state in State}
-_UNDER_WAY = (State.SENDING, State.ACCEPTED, State.DOUBTFUL)
 #: Why a row was not taken to its end, where only the run's end is to blame.
 _CUT_SHORT = {RunState.HALTED: Reason.HALTED.value, RunState.INTERRUPTED: Reason.INTERRUPTED.value}
 _NOT_STARTED = {
@@ -42,7 +41,7 @@ def reconcile(resets: pd.DataFrame, sends: pd.DataFrame, run: RunRecord) -> pd.D
     """
     lines = resets.join(_by_reset(sends), on="id")
     state, reason, detail = lines["state"], lines["reason"].fillna(""), lines["detail"].fillna("")
-    is_ready, is_under_way = state == State.READY, state.isin(_UNDER_WAY)
+    is_ready, is_under_way = state == State.READY, state.isin(IN_FLIGHT)
     cut_short = _CUT_SHORT.get(run.state, "")
 
     lines["outcome"] = state.map(_OUTCOMES)

@@ -103,10 +103,10 @@ def hand(here: Call, folder: Path, *does: str, more: tuple[str, ...] = ("--yes",
 
 
 def seen() -> list[dict[str, Any]]:
-    """Return what the children wrote down, in order."""
+    """Return what the children wrote down, in order; a line that is being written does not count yet."""
     path = Path("seen", "told.jsonl")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def told() -> list[str]:
