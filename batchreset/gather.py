@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PREFIX = "BATCHRESET_"
 _TYPES = get_type_hints(Settings)
 #: Lists are named in the plural in the config file.
-_IN_FILE: Mapping[str, str] = MappingProxyType({"protected": "protect", "recipients": "recipient"})
+_IN_FILE: Mapping[str, str] = MappingProxyType({"protected": "protect", "recipients": "recipient", "except": "except_"})
 _TRUTH: Mapping[str, bool] = MappingProxyType(
     {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 )
@@ -27,13 +27,13 @@ _WANTED: Mapping[Any, str] = MappingProxyType({int: "a whole number", float: "a 
 
 
 def flag_of(name: str) -> str:
-    """Return the option of a setting: `max_failures` is `--max-failures`."""
-    return "--" + name.replace("_", "-")
+    """Return the option of a setting: `max_failures` is `--max-failures`; `except_` is `--except`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def variable_of(name: str) -> str:
     """Return the environment variable of a setting."""
-    return _PREFIX + name.upper()
+    return _PREFIX + name.rstrip("_").upper()
 
 
 def type_of(name: str) -> Any:

@@ -6,7 +6,7 @@ Everything here is a value. The status table is the only place that says which s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -82,8 +82,13 @@ class Reason(StrEnum):
     PROTECTED = "protected"
     SELF = "self"
     PRIVILEGED = "privileged"
+    RESTRICTED = "restricted"
+    SYNC_ACCOUNT = "sync_account"
     SYNCHRONISED = "synchronised"
     GUEST = "guest"
+    FEDERATED = "federated"
+    DISABLED = "disabled"
+    CHANGED_SINCE = "changed_since"
     PASSWORD_MISSING = "password_missing"  # noqa: S105  a reason, no password
     PASSWORD_REJECTED = "password_rejected"  # noqa: S105  a reason, no password
     FORBIDDEN = "forbidden"
@@ -93,13 +98,27 @@ class Reason(StrEnum):
     OPERATION_UNREADABLE = "operation_unreadable"
     ANSWER_LOST = "answer_lost"
     SERVICE_UNAVAILABLE = "service_unavailable"
+    WRITEBACK = "writeback"
     HALTED = "halted"
     INTERRUPTED = "interrupted"
 
 
 #: For what screening leaves an account out, which it can find out later too, when an account has changed.
 LEFT_OUT = frozenset(
-    {Reason.NOT_FOUND, Reason.PROTECTED, Reason.SELF, Reason.PRIVILEGED, Reason.SYNCHRONISED, Reason.GUEST}
+    {
+        Reason.NOT_FOUND,
+        Reason.AMBIGUOUS,
+        Reason.PROTECTED,
+        Reason.SELF,
+        Reason.SYNC_ACCOUNT,
+        Reason.PRIVILEGED,
+        Reason.RESTRICTED,
+        Reason.SYNCHRONISED,
+        Reason.GUEST,
+        Reason.FEDERATED,
+        Reason.DISABLED,
+        Reason.CHANGED_SINCE,
+    }
 )
 
 
@@ -109,6 +128,37 @@ class Kind(StrEnum):
     CLOUD = "cloud"
     SYNCHRONISED = "synchronised"
     GUEST = "guest"
+
+
+class Mark(StrEnum):
+    """What is worth knowing of an account before it is reset, though it need not be left out for it."""
+
+    #: It holds a directory role, or may activate one, itself or through a group.
+    PRIVILEGED = "privileged"
+    #: It is a member of a restricted management administrative unit.
+    RESTRICTED = "restricted"
+    #: Sign-in is blocked already.
+    DISABLED = "disabled"
+    #: A cloud account whose password never expires: programs may be signing in with it.
+    SERVICE = "likely service account"
+    #: The roles of whoever is signed in do not reach it.
+    OUT_OF_REACH = "out of reach"
+
+
+class RevokeSessions(StrEnum):
+    """When the sessions of an account are revoked, seen from its reset."""
+
+    NEVER = "never"
+    AFTER = "after"
+    BOTH = "both"
+
+
+class Risk(StrEnum):
+    """How likely it is that an account was taken over, the lowest first, as Identity Protection has it."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 class Method(StrEnum):
@@ -162,9 +212,16 @@ class Fate(StrEnum):
 
 
 class Step(StrEnum):
-    """What a write was for."""
+    """What a write was for, in the order in which an account goes through them.
 
+    All but the reset may be repeated as often as one likes.
+    """
+
+    DISABLE = "disable"
+    REVOKE_BEFORE = "revoke-before"
     RESET = "reset"
+    REVOKE = "revoke"
+    ENABLE = "enable"
 
 
 class RunState(StrEnum):
@@ -193,6 +250,13 @@ class Account:
     password_changed_at: str | None
     #: Its own mail addresses, in lower case.
     mailboxes: tuple[str, ...] = ()
+    #: The on-premises domain that it comes from, in lower case; empty for all others.
+    domain: str = ""
+    is_restricted: bool = False
+    #: Its password never expires.
+    is_lasting: bool = False
+    #: The directory's own words: JSON text of the properties that were asked for.
+    said: str = field(default="{}", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from batchreset.errors import SettingsError
-from batchreset.settings import is_loopback
+from batchreset.values import is_loopback
 
 #: Where systems keep, in one file, the certificates that they trust: OpenSSL's own place, then those of the Linuxes.
 _SYSTEM_FILES = (

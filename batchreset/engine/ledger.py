@@ -16,10 +16,13 @@ from batchreset.status import rows
 from batchreset.status.changes import Change, Ending, logged, moved, requested
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Engine
 
     from batchreset.engine.control import Control
     from batchreset.graph.session import Exchange
+    from batchreset.model import Reason
     from batchreset.policy.breaker import Breaker
     from batchreset.policy.verdict import Look, Verdict
     from batchreset.status.writer import Writer
@@ -45,6 +48,8 @@ class Ledger:
         """Start from the counts the table has now."""
         self.counts = rows.counts(engine)
         self.throttled = 0
+        #: Called with each row that ends: its id, its state, and why.
+        self.on_end: list[Callable[[int, State, Reason | None], None]] = []
         self._engine = engine
         self._names: dict[int, dict[str, Any]] = {}
         self._writer = writer
@@ -58,6 +63,7 @@ class Ledger:
         self._writer.put(moved(reset_id, source, target, ending), *changes)
         self._tell(reset_id, target, changes, ending)
         self._count(source, target, ending)
+        self._announce(reset_id, target, ending)
 
     def complete(self, reset_id: int, *changes: Change, ending: Ending) -> None:
         """Move a row whose answer was its end: accepted and succeeded, in one transaction."""
@@ -65,6 +71,7 @@ class Ledger:
         self._writer.put(accepted, moved(reset_id, State.ACCEPTED, State.SUCCEEDED, ending), *changes)
         self._tell(reset_id, State.SUCCEEDED, changes, ending)
         self._count(State.SENDING, State.SUCCEEDED, ending)
+        self._announce(reset_id, State.SUCCEEDED, ending)
 
     async def intend(self, reset_id: int, source: State, *changes: Change) -> None:
         """Move a row that is about to be sent, ready or in doubt, and wait until that is on disk.
@@ -98,6 +105,11 @@ class Ledger:
             cause = None if target is State.SUCCEEDED else str(ending.reason)
             if why := self._breaker.trip(cause):
                 self._control.halt(why, follow=True)
+
+    def _announce(self, reset_id: int, target: State, ending: Ending) -> None:
+        if target in ENDED:
+            for hear in self.on_end:
+                hear(reset_id, target, ending.reason)
 
     def _unquoted(self, reset_id: int, ending: Ending) -> Ending:
         """Mask what a service quotes of a row's passwords: by the time of a look nobody else has them at hand."""

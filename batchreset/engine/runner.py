@@ -37,10 +37,10 @@ from batchreset.model import PasswordSource, RunState, State
 from batchreset.policy.breaker import Breaker, Limit
 from batchreset.policy.pace import Pacer
 from batchreset.policy.passwords import banned_on
-from batchreset.settings import seconds
 from batchreset.status import database, record, rows
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
+from batchreset.values import seconds
 from batchreset.vault.making import Maker, recipe_of
 from batchreset.vault.sealing import Sealer
 from batchreset.version import __version__

@@ -10,7 +10,7 @@ from batchreset import cohort
 from batchreset.clock import seconds_since
 from batchreset.errors import CohortError, RefusedError
 from batchreset.model import RunState
-from batchreset.settings import seconds
+from batchreset.values import seconds
 
 if TYPE_CHECKING:
     from batchreset.model import Operator

@@ -13,7 +13,7 @@ from batchreset.model import Method
 from batchreset.policy.routing import profile_properties
 from batchreset.policy.verdict import Answer, user_in
 from batchreset.secret import Secret
-from batchreset.settings import pairs
+from batchreset.values import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from batchreset.model import Method, PasswordSource
-from batchreset.settings import Cloud, pairs
+from batchreset.settings import Cloud
+from batchreset.values import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -62,6 +62,16 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "Reset them first and by hand if an attacker is about; or run them with `--include-privileged`, "
             "signed in as Privileged Authentication Administrator.",
         ),
+        Reason.RESTRICTED: Advice(
+            "Of a restricted administrative unit",
+            "The account is under restricted management: no role of the whole tenant reaches it.",
+            "Have it reset by an administrator of that unit, or sign in as one and add `--include-restricted`.",
+        ),
+        Reason.SYNC_ACCOUNT: Advice(
+            "Account of directory synchronisation",
+            "Microsoft Entra Connect signs in with it: another password would stop synchronisation, and writeback with it.",
+            "Change this password on the machine that Entra Connect runs on, by its own tool.",
+        ),
         Reason.SYNCHRONISED: Advice(
             "Synchronised from on-premises",
             "The password is mastered in the on-premises Active Directory.",
@@ -71,6 +81,21 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "Guest",
             "The password is held by the guest's home organisation, not by this tenant.",
             "Ask the home organisation to reset it; here, revoke the guest's sessions or block sign-in.",
+        ),
+        Reason.FEDERATED: Advice(
+            "Federated",
+            "Another identity provider signs these accounts in, and holds their passwords.",
+            "Reset them there; here, revoke their sessions or block sign-in.",
+        ),
+        Reason.DISABLED: Advice(
+            "Sign-in is blocked",
+            "Accounts whose sign-in is blocked were to be left out (`--skip-disabled`).",
+            "Nothing, unless one of them is to be opened again: reset it before that.",
+        ),
+        Reason.CHANGED_SINCE: Advice(
+            "Changed since",
+            "The password has changed since the time given with `--skip-changed-since`.",
+            "Nothing, where its owner changed it. If an attacker may have, run these rows without that option.",
         ),
         Reason.PASSWORD_MISSING: Advice(
             "No password given",
@@ -121,6 +146,11 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             "Service unavailable",
             "Microsoft Graph did not take the request, however often it was tried.",
             "Look at the service health page, wait until it is well, and run `retry.csv`.",
+        ),
+        Reason.WRITEBACK: Advice(
+            "Held back: writeback failed",
+            "The first account of their on-premises domain could not be reset there, so the others were not tried.",
+            "Check password writeback and the on-premises agent of that domain, then go on with `batchreset resume`.",
         ),
         Reason.HALTED: Advice(
             "Run halted",

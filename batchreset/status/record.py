@@ -52,6 +52,8 @@ class RunRecord:
     unchecked: tuple[str, ...] = ()
     ticket: str | None = None
     justification: str | None = None
+    domains: tuple[str, ...] = ()
+    plan_digest: str | None = None
     state: RunState = RunState.PLANNED
     halted_because: str | None = None
     created_at: str = ""
@@ -87,6 +89,8 @@ def save(engine: Engine, record: RunRecord) -> None:
         "recipient": record.recipient,
         "ticket": record.ticket,
         "justification": record.justification,
+        "domains": json.dumps(record.domains),
+        "plan_digest": record.plan_digest,
     }
     with engine.begin() as connection:
         connection.execute(insert(run), values)
@@ -126,6 +130,8 @@ def _record(line: Row[Any]) -> RunRecord:
         recipient=line.recipient,
         ticket=line.ticket,
         justification=line.justification,
+        domains=_texts(_parsed(line.domains, list)),
+        plan_digest=line.plan_digest,
         state=RunState(line.state),
         halted_because=line.halted_because,
         created_at=line.created_at,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: Raised by one whenever an older program could misread the tables.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -41,6 +41,10 @@ run = Table(
     Column("recipient", String, nullable=False),
     Column("ticket", Text),
     Column("justification", Text),
+    #: The tenant's verified domains as a JSON list.
+    Column("domains", Text, nullable=False, server_default="[]"),
+    #: SHA-256 of plan.json as it was made; NULL until it is.
+    Column("plan_digest", String),
 )
 
 #: One line per input row, `id` from 1 in input order.
@@ -59,9 +63,15 @@ resets = Table(
     Column("kind", String),
     #: The account's own mail addresses as a JSON list, in lower case: no password is handed over to one of them.
     Column("mailboxes", Text, nullable=False, server_default="[]"),
+    #: The on-premises domain of a synchronised account, and its marks as a JSON list.
+    Column("domain", String, nullable=False, server_default=""),
+    Column("marks", Text, nullable=False, server_default="[]"),
+    #: As it was found before this run blocked it, if it did.
     Column("enabled_before", Integer),
     #: The directory's own value, compared with a later one of its own and with nothing else.
     Column("password_changed_before", String),
+    #: Its place in the order of sending; among equals, input order counts.
+    Column("turn", Integer, nullable=False, server_default="0"),
     Column("state", String, nullable=False),
     Column("reason", String),
     Column("detail", Text),
@@ -74,6 +84,7 @@ resets = Table(
     Column("cohort", Text, nullable=False, server_default="{}"),
 )
 Index("resets_by_state", resets.c.state, resets.c.id)
+Index("resets_by_turn", resets.c.state, resets.c.domain, resets.c.turn, resets.c.id)
 Index("resets_by_key", resets.c.key)
 Index("resets_by_object_id", resets.c.object_id)
 
@@ -107,6 +118,8 @@ sends = Table(
     Column("answered_at", String),
     Column("status", Integer),
     Column("verdict", String),
+    #: What the service said of a step beside the reset that it refused.
+    Column("detail", Text),
     #: The answer's Location, query string and all.
     Column("operation_url", Text),
     Column("operation_status", String),
@@ -114,6 +127,28 @@ sends = Table(
     Column("polls", Integer, nullable=False, server_default="0"),
 )
 Index("sends_by_reset", sends.c.reset_id)
+
+#: What the directory said of an account: before anything was sent, and after all was. `said` is its JSON.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("reset_id", Integer, ForeignKey("resets.id"), nullable=False),
+    #: `before` or `after`.
+    Column("moment", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("said", Text, nullable=False),
+)
+Index("evidence_by_reset", evidence.c.reset_id, evidence.c.moment)
+
+#: Accounts that the operator excepted from the run when it was planned, by object id or UPN in lower case.
+excepted = Table(
+    "excepted",
+    metadata,
+    Column("key", String, primary_key=True),
+    #: Where it was named: a file or a group.
+    Column("source", Text, nullable=False),
+)
 
 #: One line per request and per decision; `fields` is a JSON object without secrets.
 audit = Table(

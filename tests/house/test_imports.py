@@ -21,7 +21,7 @@ PACKAGE = ROOT / "batchreset"
 
 #: From the bottom to the top. A room imports from its own level and from those below.
 LEVELS = (
-    {"model", "errors", "settings", "secret", "clock", "gather", "network", "recipe", "version"},
+    {"model", "errors", "settings", "secret", "clock", "gather", "network", "recipe", "version", "values"},
     {"policy"},
     {"graph", "status", "cohort", "report", "vault", "auth"},
     {"engine"},

@@ -20,6 +20,7 @@ from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import exit_status, reconciled
 from batchreset.engine.resume import agree, prepare
 from batchreset.engine.runner import Means, carry_out
+from batchreset.model import RevokeSessions
 from batchreset.rehearsal.behaviour import UNHINDERED, Behaviour, Fault, Spread
 from batchreset.rehearsal.check import disagreements
 from batchreset.rehearsal.population import DOMAIN, TENANT_ID, User
@@ -197,7 +198,8 @@ async def at_desk(
 ) -> AsyncIterator[Desk]:
     """Serve a tenant of those accounts, in virtual time.
 
-    The key is a file in `out`, and `settings` are fields of `Settings`.
+    The key is a file in `out`, and `settings` are fields of `Settings`: without them nothing is sent but resets, and no
+    row waits for a canary.
     """
     tenant = Tenant(accounts, behaviour)
     with pytest.MonkeyPatch.context() as patch:
@@ -205,4 +207,5 @@ async def at_desk(
         patch.setenv("XDG_STATE_HOME", str(out / "state"))
         patch.setattr(Writer, "commit", _commit_in_no_time)
         async with serve(tenant) as url:
-            yield Desk(tenant, Settings(out=out, graph_url=url, **settings))
+            plain: dict[str, Any] = {"revoke_sessions": RevokeSessions.NEVER, "canary": 0}
+            yield Desk(tenant, Settings(out=out, graph_url=url, **(plain | settings)))

@@ -7,7 +7,8 @@ import pytest
 
 from batchreset.errors import UsageError
 from batchreset.model import PasswordSource
-from batchreset.settings import Cloud, Settings, is_loopback, pairs, seconds
+from batchreset.settings import Cloud, Settings
+from batchreset.values import is_loopback, pairs, seconds
 
 
 def test_the_defaults_are_those_that_are_promised() -> None:

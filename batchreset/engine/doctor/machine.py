@@ -14,7 +14,8 @@ from batchreset.engine.doctor.check import Check, ok, problem, unknown
 from batchreset.errors import BatchResetError, SettingsError, SignInError
 from batchreset.gather import config_path, flag_of, variable_of
 from batchreset.network import trusted
-from batchreset.settings import Settings, pairs
+from batchreset.settings import Settings
+from batchreset.values import pairs
 from batchreset.vault import identity
 from batchreset.version import __version__
 

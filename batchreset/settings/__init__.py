@@ -6,18 +6,14 @@ are all derived from this class: flag over environment over file.
 
 from __future__ import annotations
 
-import ipaddress
-import math
-import re
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from batchreset.errors import UsageError
-from batchreset.model import Method, PasswordPolicy, PasswordSource, PasswordStyle
-from batchreset.recipe import check
+from batchreset.model import Method, PasswordPolicy, PasswordSource, PasswordStyle, RevokeSessions, Risk
+from batchreset.settings.checks import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,23 +63,6 @@ GRAPH_ROOTS: Mapping[Cloud, str] = MappingProxyType(
     }
 )
 
-#: Headers that a user may not set on a reset: the client owns them.
-_OWN_HEADERS = frozenset({"authorization", "host", "client-request-id"})
-#: Properties that hold the password, by either route.
-_OWN_PROPERTIES = MappingProxyType({"newpassword": "newPassword", "password": "password"})
-#: A header's name, by RFC 9110.
-_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-_LABEL = r"[\w-]{1,63}"
-_ROOT = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[::1\])(:(?P<port>\d{{1,5}}))?(/[\w.~-]+)*",
-    re.ASCII | re.IGNORECASE,
-)
-_TENANT = re.compile(r"[\w.-]+", re.ASCII)
-_AUTHORITY = re.compile(rf"https://{_LABEL}(\.{_LABEL})*(:\d{{1,5}})?/[\w.-]+/?", re.ASCII | re.IGNORECASE)
-_LAST_PORT = 65535
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
-_UNIT_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0})
-
 
 def _option(default: Any, text: str, *, group: str, metavar: str | None = None, flag_only: bool = False) -> Any:
     """Declare a setting: its help, the commands that take it (`group`), and whether only a flag may set it."""
@@ -93,7 +72,7 @@ def _option(default: Any, text: str, *, group: str, metavar: str | None = None, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a user may choose. Durations are text such as `90s`, `15m`, `2h`; `seconds()` reads them.
+    """What a user may choose. Durations are text such as `90s`, `15m`, `2h`; `values.seconds` reads them.
 
     Raises `UsageError` when a value is out of range or two of them contradict each other.
     """
@@ -142,11 +121,53 @@ class Settings:
     protect: tuple[str, ...] = _option(
         (), "An account never to touch, by object id or UPN; repeatable.", group="cohort", metavar="ID"
     )
+    protect_group: tuple[str, ...] = _option(
+        (), "A group whose members are never to be touched, by id or name; repeatable.", group="cohort", metavar="ID"
+    )
+    group: tuple[str, ...] = _option(
+        (),
+        "Reset the members of a group too, nested ones included, by its id or name; repeatable.",
+        group="cohort",
+        metavar="ID",
+    )
+    risky_users: bool = _option(False, "Reset the users that Identity Protection has at risk too.", group="cohort")
+    min_risk: Risk = _option(
+        Risk.LOW, "With --risky-users: from which risk on: low | medium | high.", group="cohort", metavar="NAME"
+    )
+    except_: tuple[str, ...] = _option(
+        (), "A cohort file whose accounts are left out; repeatable.", group="cohort", metavar="FILE"
+    )
+    except_group: tuple[str, ...] = _option(
+        (), "A group whose members are left out, by id or name; repeatable.", group="cohort", metavar="ID"
+    )
     include_privileged: bool = _option(
-        False, "Reset accounts that hold a directory role too.", group="cohort", flag_only=True
+        False,
+        "Reset accounts that hold, or may activate, a directory role too; asks again, with their number.",
+        group="cohort",
+        flag_only=True,
+    )
+    include_restricted: bool = _option(
+        False,
+        "Reset accounts of restricted management administrative units too.",
+        group="cohort",
+        flag_only=True,
+    )
+    skip_disabled: bool = _option(False, "Leave out accounts whose sign-in is blocked.", group="cohort")
+    skip_changed_since: str | None = _option(
+        None,
+        "Leave out accounts whose password has changed since then: a date or time, in UTC where it says no zone.",
+        group="cohort",
+        metavar="TIME",
+    )
+    order_by: str | None = _option(None, "Send in the order of this cohort column.", group="cohort", metavar="COLUMN")
+    allow_not_found: bool = _option(
+        False,
+        "Go on although over a tenth of the accounts are not in the tenant.",
+        group="consent",
+        flag_only=True,
     )
     allow_unchecked: bool = _option(
-        False, "With --yes, go on although a look-up was refused.", group="consent", flag_only=True
+        False, "With --yes, go on although something could not be checked.", group="consent", flag_only=True
     )
     accept_excluded: tuple[str, ...] = _option(
         (), "Reasons of exclusion that are as intended, comma-separated.", group="go", metavar="R,..."
@@ -222,9 +243,30 @@ class Settings:
         group="cohort",
     )
 
+    # What goes with a reset.
+    revoke_sessions: RevokeSessions = _option(
+        RevokeSessions.AFTER,
+        "Revoke the sessions of each account: never | after (its reset has succeeded) | both (before it, too).",
+        group="route",
+        metavar="WHEN",
+    )
+    disable: bool = _option(False, "Block sign-in before the reset.", group="route")
+    enable: bool = _option(
+        False,
+        "With --disable: open sign-in again after the reset, for accounts that were open before.",
+        group="go",
+    )
+
     # How fast, how far.
     workers: int = _option(32, "Requests under way at once.", group="go", metavar="N")
     rate: float | None = _option(None, "Never more writes a second than this.", group="go", metavar="N")
+    canary: int | None = _option(
+        None,
+        "Reset so many ordinary accounts first, and go on only when each has succeeded. "
+        "[default: 3 above 50 accounts, else 0]",
+        group="go",
+        metavar="N",
+    )
     max_failures: str | None = _option(
         None,
         "Halt when more than this have failed of the rows ended since this start: a number, or a percentage. "
@@ -272,64 +314,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is read or sent."""
-        if self.workers < 1:
-            raise UsageError(f"--workers {self.workers}: at least one worker is needed.")
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise UsageError(f"--rate {self.rate}: the rate must be a number above zero.")
-        if self.password_source is PasswordSource.COLUMN and not self.password_column:
-            raise UsageError("--password-source column needs --password-column NAME to say which column.")
-        if self.password_column and self.password_source is not PasswordSource.COLUMN:
-            raise UsageError("--password-column is for --password-source column: add it, or leave both out.")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"--limit {self.limit}: at least one account is needed.")
-        for name in ("deadline", "directory_lag", "stop_after", "max_plan_age"):
-            if (text := getattr(self, name)) is not None:
-                seconds(text, f"--{name.replace('_', '-')}")
-        if self.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", self.max_failures):
-            raise UsageError(
-                f"--max-failures {self.max_failures}: give a number such as 25, or a percentage such as 5%."
-            )
-        self._check_sealing()
-        check(self.password_source, self.password_style, self.password_length, self.password_alphabet)
-        self._check_additions()
-        self._check_places()
-
-    def _check_places(self) -> None:
-        _check_graph_url(self.graph_root)
-        if self.tenant is not None and not _TENANT.fullmatch(self.tenant):
-            raise UsageError("--tenant: give the tenant's id, or one of its domains such as contoso.example.")
-        if self.authority is not None and not _AUTHORITY.fullmatch(self.authority):
-            raise UsageError(
-                "--authority: give the sign-in service's URL with the tenant, "
-                "such as https://login.microsoftonline.com/contoso.example; it begins with https://."
-            )
-
-    def _check_sealing(self) -> None:
-        if self.recipient and self.seal_with_passphrase:
-            raise UsageError("--seal-with-passphrase and --recipient: age seals to one or the other; leave one out.")
-        if not self.discard_passwords:
-            return
-        for option, is_given in (
-            ("--recipient", self.recipient),
-            ("--seal-with-passphrase", self.seal_with_passphrase),
-            ("--password-source column", self.password_source is PasswordSource.COLUMN),
-        ):
-            if is_given:
-                raise UsageError(
-                    f"--discard-passwords and {option}: nothing is kept that anybody could open; leave one out."
-                )
-
-    def _check_additions(self) -> None:
-        for name, _ in pairs(self.header, "--header"):
-            if not _TOKEN.fullmatch(name):
-                raise UsageError(f"--header {name}: this is no name of a header.")
-            if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
-                raise UsageError(f"--header {name}: this header is set by batchreset and cannot be replaced.")
-        for name, _ in pairs(self.body_property, "--body-property"):
-            if own := _OWN_PROPERTIES.get(name.lower()):
-                raise UsageError(
-                    f"--body-property {own}: passwords never go on a command line; use --password-source column."
-                )
+        refuse(self)
 
     @property
     def graph_root(self) -> str:
@@ -344,43 +329,3 @@ class Settings:
         """Return the settings as JSON values, for the run's own record."""
         found = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: str(value) if isinstance(value, Path) else value for name, value in found.items()}
-
-
-def seconds(text: str, option: str) -> float:
-    """Read a duration such as `90s`, `15m`, `2h` or `1d` (a bare number is seconds); `option` names it in the error."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if match is None:
-        raise UsageError(f"{option} {text}: give a duration such as 90s, 15m or 2h.")
-    return float(match["number"]) * _UNIT_SECONDS[match["unit"] or "s"]
-
-
-def pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
-    """Split each `K=V`; `option` names it in the error, which does not quote a value: it may be secret."""
-    found = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not text.isprintable():
-            shown = re.split(r"[\s:=]", text.strip(), maxsplit=1)[0]
-            raise UsageError(f"{option} {shown}: give it as NAME=VALUE, on one line.")
-        found.append((name.strip(), value))
-    return found
-
-
-def _check_graph_url(url: str) -> None:
-    match = _ROOT.fullmatch(url)
-    if match is None or int(match["port"] or 0) > _LAST_PORT:
-        raise UsageError("--graph-url: give Graph's root and nothing more, such as https://graph.microsoft.com.")
-    if match["scheme"].lower() == "http" and not is_loopback(match["host"]):
-        raise UsageError(
-            f"--graph-url {url}: http:// is for a loopback host only, since a token and passwords travel; use https://."
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host's name or address is this machine's own."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
