@@ -69,7 +69,7 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.SYNC_ACCOUNT: Advice(
             "Account of directory synchronisation",
-            "Microsoft Entra Connect signs in with it: another password would stop synchronisation, and writeback with it.",
+            "Microsoft Entra Connect signs in with it: another password would stop synchronisation and writeback.",
             "Change this password on the machine that Entra Connect runs on, by its own tool.",
         ),
         Reason.SYNCHRONISED: Advice(
