@@ -51,11 +51,17 @@ async def plan(
 async def run(plan: Plan, settings: Settings, progress: Callable[[Snapshot], None] = lambda _: None) -> Result:
     """Carry out a plan and write its report. Nothing is asked: whoever calls this has decided.
 
-    Raises `LockedError` when another process works on the run, `StatusTableError` when the disk did not take all.
+    Raises `RefusedError` for a plan that would reset nobody, or whose accounts are not in the tenant (see
+    `allow_not_found`), `LockedError` when another process works on the run, `StatusTableError` when the disk did not
+    take all.
     """
     from batchreset.auth.sign_in import sign_in  # noqa: PLC0415
+    from batchreset.engine.gates import refuse_unfit  # noqa: PLC0415
     from batchreset.engine.result import Result  # noqa: PLC0415
+    from batchreset.engine.resume import agree  # noqa: PLC0415
     from batchreset.engine.runner import Means, carry_out  # noqa: PLC0415
 
+    refuse_unfit(plan, settings)
+    agree(plan)
     summary = await carry_out(plan.folder, settings, Means(sign_in(settings), plan.key, progress))
     return Result(plan.folder, summary)

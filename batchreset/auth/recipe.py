@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from batchreset.auth.clouds import authority, client_id
-from batchreset.auth.scopes import needed
+from batchreset.auth.scopes import registered
 from batchreset.auth.sign_in import is_app_only
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ BATCHRESET_CLIENT_CERTIFICATE (--auth certificate), with --tenant and --client-i
 def recipe(settings: Settings) -> str:
     """Return how to make the app registration for this way to sign in, by the portal and by `az`."""
     alone = bool(is_app_only(settings))
-    permissions = ", ".join(needed(settings.method, is_app_only=alone))
+    permissions = ", ".join(registered(settings, is_app_only=alone))
     return (_APPLICATION if alone else _PERSON).format(permissions=permissions, auth=settings.auth)
 
 

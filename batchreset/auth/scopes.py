@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchreset.auth.clouds import resource
 from batchreset.model import Method
+from batchreset.policy.permissions import BLOCKING, PERMISSION_OF, REVOKING, beside_the_reset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,10 @@ DELEGATED_IDS: Mapping[str, str] = MappingProxyType(
         "RoleManagement.Read.Directory": "741c54c3-0c1e-44a1-818b-3f97ab4e8c83",
         "UserAuthenticationMethod.ReadWrite.All": "b7887744-6746-4312-813d-72daeaee7e2d",
         "User-PasswordProfile.ReadWrite.All": "56760768-b641-451f-8906-e1b8ab31bca7",
+        "GroupMember.Read.All": "bc024368-1153-4739-b217-4326f2e966d0",
+        "IdentityRiskyUser.Read.All": "d04bb851-cb7c-4146-97c7-ca3e71baf56c",
         "User.RevokeSessions.All": "fc30e98b-8810-4501-81f5-c20a3196387b",
+        "User.EnableDisableAccount.All": "f92e74e7-2563-467f-9dd0-902688cb5863",
     }
 )
 #: The same, of an application's own.
@@ -30,39 +34,48 @@ APPLICATION_IDS: Mapping[str, str] = MappingProxyType(
     {
         "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
         "RoleManagement.Read.Directory": "483bed4a-2ad3-4361-a73b-c83ccdbdc53c",
+        "Organization.Read.All": "498476ce-e0fe-48b0-b801-37ba7e2685c6",
         "User-PasswordProfile.ReadWrite.All": "cc117bb9-00cf-4eb8-b580-ea2a878fe8f7",
+        "GroupMember.Read.All": "98830695-27a2-44f7-8c18-0c3ebc9698f6",
+        "IdentityRiskyUser.Read.All": "dc5007c0-2d7d-4c42-879c-2dab87571379",
+        "User.RevokeSessions.All": "77f3a031-c388-4f99-b373-dc68676a979e",
+        "User.EnableDisableAccount.All": "3011c876-62b7-4ada-afa2-506cbbecc68c",
     }
 )
-_LOOK_UPS = ("User.Read.All", "RoleManagement.Read.Directory")
-_WRITES: Mapping[Method, str] = MappingProxyType(
-    {
-        Method.RESET_PASSWORD: "UserAuthenticationMethod.ReadWrite.All",
-        Method.PASSWORD_PROFILE: "User-PasswordProfile.ReadWrite.All",
-    }
-)
+_LOOK_UPS = ("User.Read.All", "RoleManagement.Read.Directory", "GroupMember.Read.All")
+#: A person is told without it.
+_TENANT = "Organization.Read.All"
+_RISK = "IdentityRiskyUser.Read.All"
 
 
-def needed(method: Method, *, is_app_only: bool) -> tuple[str, ...]:
-    """Return the permissions that a run by `method` needs; an application has one route only."""
-    if is_app_only:
-        method = Method.PASSWORD_PROFILE
-    elif method is Method.AUTO:
-        method = Method.RESET_PASSWORD
-    return (*_LOOK_UPS, _WRITES[method])
+def needed(settings: Settings, *, is_app_only: bool) -> tuple[str, ...]:
+    """Return the permissions that a run by these settings needs."""
+    risk = (_RISK,) if settings.risky_users else ()
+    return (*_to_reset(settings, is_app_only=is_app_only), *beside_the_reset(settings), *risk)
 
 
 def delegated(settings: Settings) -> list[str]:
     """Return the scopes that a person is asked to consent to."""
-    return [f"{resource(settings)}/{name}" for name in needed(settings.method, is_app_only=False)]
+    return [f"{resource(settings)}/{name}" for name in needed(settings, is_app_only=False)]
 
 
-def registration(method: Method, *, is_app_only: bool) -> list[dict[str, Any]]:
-    """Return the required resource access of an app registration, as its manifest and `az ad app create` have it.
+def registered(settings: Settings, *, is_app_only: bool) -> tuple[str, ...]:
+    """Return the permissions that an app registration is made with: those of every option, by the chosen route.
 
-    A person's holds what revoking sessions needs too: consent takes an administrator, and is given ahead.
+    Consent takes an administrator, and is given ahead of the incident.
     """
-    names = needed(method, is_app_only=is_app_only)
+    return (*_to_reset(settings, is_app_only=is_app_only), REVOKING, BLOCKING, _RISK)
+
+
+def registration(settings: Settings, *, is_app_only: bool) -> list[dict[str, Any]]:
+    """Return the required resource access of an app registration, as its manifest and `az ad app create` have it."""
     ids, kind = (APPLICATION_IDS, "Role") if is_app_only else (DELEGATED_IDS, "Scope")
-    ahead = () if is_app_only else ("User.RevokeSessions.All",)
-    access = [{"id": ids[name], "type": kind} for name in (*names, *ahead)]
+    access = [{"id": ids[name], "type": kind} for name in registered(settings, is_app_only=is_app_only)]
     return [{"resourceAppId": GRAPH_APP_ID, "resourceAccess": access}]
+
+
+def _to_reset(settings: Settings, *, is_app_only: bool) -> tuple[str, ...]:
+    """Return what looking up and resetting need; an application has one route only."""
+    if is_app_only:
+        return (*_LOOK_UPS, _TENANT, PERMISSION_OF[Method.PASSWORD_PROFILE])
+    return (*_LOOK_UPS, PERMISSION_OF[Method.RESET_PASSWORD if settings.method is Method.AUTO else settings.method])

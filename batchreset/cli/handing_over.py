@@ -11,8 +11,8 @@ import typer
 from batchreset.cli.keys import passphrase_to_open
 from batchreset.cli.live import unhurried
 from batchreset.cli.terminal import confirm, say, show
-from batchreset.cli.words import accounts
 from batchreset.errors import RefusedError, StatusTableError
+from batchreset.report.wording import accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

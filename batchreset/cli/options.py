@@ -23,7 +23,10 @@ ARGUMENTS = {
     "cohort": "COHORT is one or more .csv, .tsv, .txt or .xlsx files, or - for standard input.",
     "run": "RUN is a run folder or a run id.",
 }
-Cohort = Annotated[list[str], typer.Argument(metavar="COHORT", hidden=True)]
+#: Absent where --group or --risky-users takes its place.
+Cohort = Annotated[list[str], typer.Argument(metavar="COHORT", hidden=True, default_factory=list)]
+#: Never absent.
+CohortFiles = Annotated[list[str], typer.Argument(metavar="COHORT", hidden=True)]
 Run = Annotated[str, typer.Argument(metavar="RUN", hidden=True)]
 AsJson = Annotated[
     bool,

@@ -12,10 +12,11 @@ import typer
 from batchreset.cli import logs
 from batchreset.cli.asynchronous import run_async
 from batchreset.cli.live import live, unhurried
-from batchreset.cli.options import AsJson, Cohort, Config, Flags, Verbose, takes
-from batchreset.cli.runs import empty_as_chosen, refuse_if_nothing_left, telling_of_a_new_key
+from batchreset.cli.options import AsJson, CohortFiles, Config, Flags, Verbose, takes
+from batchreset.cli.runs import empty_as_chosen, telling_of_a_new_key
 from batchreset.cli.terminal import say, show
 from batchreset.cli.words import end_text, plan_text
+from batchreset.engine.gates import refuse_unfit
 from batchreset.engine.result import INTERRUPTED
 from batchreset.errors import RefusedError
 from batchreset.gather import gather
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from batchreset.engine.passwords import OpenedPassword
     from batchreset.engine.plan import Plan
     from batchreset.rehearsal.check import Claim
+    from batchreset.rehearsal.tenant import Tenant
     from batchreset.report import Summary
 
 #: A rehearsal does not wait an hour for an operation that never ends; the simulated directory lags by nothing.
@@ -48,7 +50,7 @@ Seed = Annotated[int, typer.Option(help="Draws who is awkward, and how.", metava
 
 @takes("out", "cohort", "route", "go", "log")
 def rehearse(
-    cohort: Cohort,
+    cohort: CohortFiles,
     *,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -102,7 +104,8 @@ def tenant(
 ) -> None:
     """Serve the simulated tenant on loopback, for other clients.
 
-    It holds the cohort's accounts, and prints its URL and token as the environment variables that batchreset reads.
+    It holds the cohort's accounts, one in twenty of them at risk, and the groups "Emergency access" and "Leaked
+    accounts". It prints its URL and token as the environment variables that batchreset reads.
 
     Examples:
       batchreset tenant sample_inputs/helpdesk-cohort.csv --port 8765
@@ -116,16 +119,13 @@ async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tup
     from batchreset.auth.token import GivenToken
     from batchreset.engine.plan import Inputs, make
     from batchreset.engine.runner import Means, carry_out
-    from batchreset.rehearsal.behaviour import Behaviour
     from batchreset.rehearsal.check import disagreements
-    from batchreset.rehearsal.population import populate
     from batchreset.rehearsal.server import serve
-    from batchreset.rehearsal.tenant import Tenant
     from batchreset.secret import Secret
 
     # Read once, as the cohort is used twice: to fill the tenant, and to plan.
     stdin = io.BytesIO(sys.stdin.buffer.read()) if "-" in cohort else None
-    simulated = Tenant(populate(_identifiers(cohort, settings, stdin), seed), Behaviour(seed=seed))
+    simulated = _simulated(_identifiers(cohort, settings, stdin), seed)
     tokens = GivenToken(Secret(simulated.token))
     async with serve(simulated) as url:
         settings = settings.but(graph_url=url)
@@ -135,7 +135,7 @@ async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tup
         with telling_of_a_new_key():
             plan = await make(inputs, settings)
         say(plan_text(plan) + "\n")
-        refuse_if_nothing_left(plan)
+        refuse_unfit(plan, settings)
         with live() as progress:
             summary = await carry_out(plan.folder, settings, Means(tokens, plan.key, progress))
     return plan, summary, await asyncio.to_thread(disagreements, simulated, list(_claims(plan)))
@@ -144,13 +144,9 @@ async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tup
 async def _serve(cohort: Sequence[str], settings: Settings, port: int, seed: int) -> None:
     import asyncio
 
-    from batchreset.rehearsal.behaviour import Behaviour
-    from batchreset.rehearsal.population import populate
     from batchreset.rehearsal.server import serve
-    from batchreset.rehearsal.tenant import Tenant
 
-    identifiers = _identifiers(cohort, settings, None) if cohort else ()
-    simulated = Tenant(populate(identifiers, seed), Behaviour(seed=seed))
+    simulated = _simulated(_identifiers(cohort, settings, None) if cohort else (), seed)
     try:
         async with serve(simulated, port) as url:
             show(f"BATCHRESET_GRAPH_URL={url}\nBATCHRESET_ACCESS_TOKEN={simulated.token}")
@@ -158,6 +154,16 @@ async def _serve(cohort: Sequence[str], settings: Settings, port: int, seed: int
             await asyncio.Event().wait()
     except OSError as error:
         raise RefusedError(f"--port {port}: this port cannot be used ({error.strerror}).") from error
+
+
+def _simulated(identifiers: Iterable[str], seed: int) -> Tenant:
+    """Make the simulated tenant: the accounts that a cohort names, and what `populate` and `groups_of` make up."""
+    from batchreset.rehearsal.behaviour import Behaviour
+    from batchreset.rehearsal.population import BREAK_GLASS, at_risk, groups_of, populate
+    from batchreset.rehearsal.tenant import Tenant
+
+    users = at_risk(populate(identifiers, seed))
+    return Tenant([*users, *BREAK_GLASS], Behaviour(seed=seed), groups_of(users, seed))
 
 
 def _identifiers(cohort: Sequence[str], settings: Settings, stdin: BinaryIO | None) -> Iterator[str]:
@@ -195,7 +201,14 @@ def claims_of(rows: Iterable[Mapping[str, str]], passwords: Iterable[OpenedPassw
 
     for line in rows:
         yield Claim(
-            line["source"], int(line["row"]), line["user"] or None, line["object_id"] or None, Outcome(line["outcome"])
+            line["source"],
+            int(line["row"]),
+            line["user"] or None,
+            line["object_id"] or None,
+            Outcome(line["outcome"]),
+            revoked=_is_said(line.get("sessions_revoked_at")),
+            disabled=_is_said(line.get("disabled_at")),
+            enabled=_is_said(line.get("enabled_at")),
         )
     for each in passwords:
         yield Claim(
@@ -207,3 +220,8 @@ def claims_of(rows: Iterable[Mapping[str, str]], passwords: Iterable[OpenedPassw
             each.password.reveal(),
             each.certainty,
         )
+
+
+def _is_said(moment: str | None) -> bool | None:
+    """Say whether a column holds a time; None where there is no such column."""
+    return None if moment is None else bool(moment)

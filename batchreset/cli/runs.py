@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from batchreset.cli import logs
+from batchreset.cli.asking import ask, unchanged
 from batchreset.cli.asynchronous import event_loop
 from batchreset.cli.keys import passphrase_to_open, passphrase_to_seal
 from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, Cohort, Config, Flags, Run, Verbose, takes
-from batchreset.cli.terminal import confirm, say, show
-from batchreset.cli.words import accounts, end_text, plan_text, plan_values, quoted
-from batchreset.engine import events
-from batchreset.errors import RefusedError, SignInNeededError
+from batchreset.cli.terminal import say, show
+from batchreset.cli.words import end_text, plan_text, plan_values, quoted
+from batchreset.engine.gates import refuse_unfit
+from batchreset.errors import SignInNeededError
 from batchreset.gather import gather
 from batchreset.settings import IfEmpty
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from batchreset.auth.token import TokenSource
     from batchreset.cli.asynchronous import EventLoop
     from batchreset.engine.plan import Plan
-    from batchreset.engine.repeat import Earlier
     from batchreset.settings import Settings
 
 #: Settings of the command that is being run, and of no run: they are never taken from a run's record.
@@ -39,7 +39,15 @@ _GROUPS = ("out", "cohort", "route", "go", "plan", "consent", "graph", "cloud", 
 
 
 @takes(*_GROUPS)
-def run(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config: Config = None, flags: Flags) -> None:
+def run(
+    cohort: Cohort,
+    *,
+    what_if: Annotated[bool, typer.Option("--what-if", help="Show the plan and reset nobody, as plan does.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+    config: Config = None,
+    flags: Flags,
+) -> None:
     """Reset a cohort: load, screen, ask, reset, report.
 
     The plan is shown first. Without --yes it asks on the terminal; where there is none, the answer is no.
@@ -47,6 +55,7 @@ def run(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config
     Examples:
       batchreset run cohort.csv
       batchreset run leak.xlsx --ticket INC-4711 --protect breakglass@contoso.example
+      batchreset run --group "Leaked accounts" --revoke-sessions both
       batchreset run cohort.csv --yes --json > result.json
       batchreset run nightly.csv --yes --if-empty ok --auth certificate --log-format json
       batchreset run - < cohort.csv
@@ -55,37 +64,31 @@ def run(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config
     logs.begin(settings, verbose)
     with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
         made, tokens = _make_plan(loop, cohort, settings)
+        if what_if:
+            _show(made, settings, as_json=as_json)
+            return
         say(plan_text(made))
-        refuse_if_nothing_left(made)
-        _ask(made, settings, stdin_is_taken="-" in cohort)
-        _carry_out(loop, made, settings, tokens, as_json=as_json)
+        refuse_unfit(made, settings)
+        _go(loop, made, settings, tokens, as_json=as_json, stdin_is_taken="-" in cohort)
 
 
 @takes(*_GROUPS)
 def plan(cohort: Cohort, *, as_json: AsJson = False, verbose: Verbose = 0, config: Config = None, flags: Flags) -> None:
     """Show what run would do; changes nothing in the tenant.
 
-    Takes the same options as run. Makes the run folder, so that resume can carry the plan out. Says how long sending
-    will take, by what earlier runs learned in this tenant, else by Graph's documented quota.
+    Takes the same options as run. Makes the run folder, with the plan as a page (plan.html) and as plan.json, so that
+    resume can carry it out; the SHA-256 of the latter is printed, and resume --plan-digest refuses any other plan. Says
+    how long sending will take, by what earlier runs learned in this tenant, else by Graph's documented quota.
 
     Examples:
       batchreset plan cohort.csv
       batchreset plan leaked.txt helpdesk.csv --json
     """
-    from batchreset.engine.repeat import finished_earlier
-
     settings = gather(flags, config)
     logs.begin(settings, verbose)
     with event_loop() as loop, empty_as_chosen(settings, as_json=as_json):
         made, _ = _make_plan(loop, cohort, settings)
-    earlier = finished_earlier(made)
-    if as_json:
-        show(json.dumps({**plan_values(made), "unchanged_since": earlier and asdict(earlier)}, indent=2))
-    else:
-        show("\n".join([plan_text(made), *(["", f"Mind that {_unchanged(earlier)}."] if earlier else [])]))
-    refuse_if_nothing_left(made)
-    if not as_json:
-        show(f"\nCarry it out with: batchreset resume {quoted(made.folder)}")
+    _show(made, settings, as_json=as_json)
 
 
 @takes("out", "go", "plan", "consent", "graph", "signin", "account", "log")
@@ -101,6 +104,12 @@ def resume(
             "--anyway", help="Go on although the plan is old, its cohort has changed, or somebody else is signed in."
         ),
     ] = False,
+    plan_digest: Annotated[
+        str | None,
+        typer.Option(
+            "--plan-digest", help="Refuse any plan but the one with this SHA-256, as plan prints it.", metavar="SHA256"
+        ),
+    ] = None,
     as_json: AsJson = False,
     verbose: Verbose = 0,
     config: Config = None,
@@ -115,11 +124,12 @@ def resume(
 
     Examples:
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
+      batchreset resume 20261121T175502Z-leak-cohort-7f3a --plan-digest 5d41402abc4b2a76b9719d911017c592...
       batchreset resume 20261121T175502Z-leak-cohort-7f3a --retry-failed --yes
     """
     from batchreset.engine import folder as folders
     from batchreset.engine.keys import key_at_hand, passphrase_given
-    from batchreset.engine.resume import agree, prepare, settings_of
+    from batchreset.engine.resume import prepare, settings_of
 
     here = gather({name: flags[name] for name in (*_OF_THE_COMMAND, *_OF_TRUST)}, config)
     logs.begin(here, verbose)
@@ -128,21 +138,13 @@ def resume(
     key = key_at_hand(folder, passphrase_given if settings.yes else lambda: passphrase_to_open(is_needed=False))
 
     def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
-        return prepare(folder, settings, tokens, retry_failed=retry_failed, anyway=anyway)
+        return prepare(folder, settings, tokens, retry_failed=retry_failed, anyway=anyway, plan_digest=plan_digest)
 
     with event_loop() as loop:
         made, tokens = _signed_in(loop, settings, work)
         say(plan_text(made))
-        if made.ready:
-            _ask(made, settings, stdin_is_taken=False)
-        agree(made)
-        _carry_out(loop, replace(made, key=key), settings, tokens, as_json=as_json)
-
-
-def refuse_if_nothing_left(plan: Plan) -> None:
-    """Raise `RefusedError` where a plan would reset nobody."""
-    if not plan.ready:
-        raise RefusedError(f"Nothing is left to reset after screening; {plan.folder} holds the plan.")
+        refuse_unfit(made, settings)
+        _go(loop, replace(made, key=key), settings, tokens, as_json=as_json)
 
 
 @contextmanager
@@ -205,52 +207,36 @@ def _signed_in(
     return loop.run(work(tokens)), tokens
 
 
-def _ask(plan: Plan, settings: Settings, *, stdin_is_taken: bool) -> None:
-    """Ask whether to go on. Raises `RefusedError` where the answer is no; the plan is kept."""
+def _show(plan: Plan, settings: Settings, *, as_json: bool) -> None:
+    """Show a plan, and how to carry it out. Raises `RefusedError` where it cannot be."""
     from batchreset.engine.repeat import finished_earlier
 
-    operator, unchecked = plan.record.operator, plan.record.unchecked
-    kept = f"The plan is kept: batchreset resume {quoted(plan.folder)}"
-    earlier = None if settings.again else finished_earlier(plan)
-    repeats = f"Nothing was sent: {_unchanged(earlier)}, and doing it again needs --again. {kept}" if earlier else None
-    if settings.yes:
-        if repeats:
-            raise RefusedError(repeats)
-        if unchecked and not settings.allow_unchecked:
-            raise RefusedError(
-                f"Nothing was sent: not everything could be checked, and --yes needs --allow-unchecked then. {kept}"
-            )
-        return
-    known = [f"Mind that {_unchanged(earlier)}."] if earlier else []
-    tenant = operator.tenant_text
-    question = "\n".join(("", *unchecked, *known, f"Reset the passwords of {accounts(plan.ready)} in {tenant}?"))
-    events.tell("asked", run=plan.run_id, accounts=plan.ready, tenant=operator.tenant_id)
-    try:
-        answer = confirm(question, plan.ready, stdin_is_taken=stdin_is_taken)
-    except KeyboardInterrupt:
-        say(f"\nbatchreset: stopped, nothing was sent. {kept}")
-        raise
-    told = "nobody to ask" if answer is None else "yes" if answer else "no"
-    events.tell("answered", run=plan.run_id, answer=told)
-    if answer is None:
-        raise RefusedError(
-            repeats or f"Nothing was sent: there is no terminal to ask on, and --yes was not given. {kept}"
-        )
-    if not answer:
-        raise RefusedError(f"Nothing was sent: the answer was no. {kept}")
+    earlier = finished_earlier(plan)
+    if as_json:
+        show(json.dumps({**plan_values(plan), "unchanged_since": earlier and asdict(earlier)}, indent=2))
+    else:
+        show("\n".join([plan_text(plan), *(["", f"Mind that {unchanged(earlier)}."] if earlier else [])]))
+    refuse_unfit(plan, settings)
+    if not as_json:
+        show(f"Page:   {plan.folder / 'plan.html'}\n\nCarry it out with: batchreset resume {quoted(plan.folder)}")
 
 
-def _unchanged(earlier: Earlier) -> str:
-    when = earlier.finished_at[:16].replace("T", " ")
-    done = accounts(earlier.succeeded)
-    return f"this cohort has not changed since run {earlier.run_id}, which reset {done} and finished on {when} UTC"
-
-
-def _carry_out(loop: EventLoop, plan: Plan, settings: Settings, tokens: TokenSource, *, as_json: bool) -> None:
-    """Carry a plan out, show how it ends, and exit with its status."""
+def _go(
+    loop: EventLoop,
+    plan: Plan,
+    settings: Settings,
+    tokens: TokenSource,
+    *,
+    as_json: bool,
+    stdin_is_taken: bool = False,
+) -> None:
+    """Ask, carry a plan out, show how it ends, and exit with its status."""
     from batchreset.engine.result import exit_status
+    from batchreset.engine.resume import agree
     from batchreset.engine.runner import Means, carry_out
 
+    ask(plan, settings, stdin_is_taken=stdin_is_taken)
+    agree(plan)
     with live() as progress:
         summary = loop.run(carry_out(plan.folder, settings, Means(tokens, plan.key, progress)))
     if as_json:

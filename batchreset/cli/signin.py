@@ -133,7 +133,7 @@ def doctor(
 
     if print_scopes:
         settings = gather(flags, config)
-        needed = registration(settings.method, is_app_only=bool(is_app_only(settings)))
+        needed = registration(settings, is_app_only=bool(is_app_only(settings)))
         show(json.dumps(needed, indent=2))
         return
     logs.tell_more(verbose)

@@ -59,12 +59,12 @@ def output() -> Iterator[TextIO]:
             raise BatchResetError(f"Standard output cannot be written ({error.strerror}).") from error
 
 
-def confirm(question: str, number: int, *, stdin_is_taken: bool) -> bool | None:
-    """Ask on the terminal; None without one. Above a hundred accounts the number itself is the yes.
+def confirm(question: str, number: int, *, stdin_is_taken: bool, is_typed: bool = False) -> bool | None:
+    """Ask on the terminal; None without one. Above a hundred accounts, or where it `is_typed`, the number is the yes.
 
     `stdin_is_taken` says that the cohort came through standard input: then the terminal itself is asked.
     """
-    wanted = str(number) if number > _TYPE_ABOVE else "yes"
+    wanted = str(number) if is_typed or number > _TYPE_ABOVE else "yes"
     with _terminal(stdin_is_taken=stdin_is_taken) as terminal:
         if terminal is None:
             return None

@@ -113,6 +113,16 @@ def inspect(
     return tuple(found)
 
 
+def written_here(name: str, data: bytes, *, column: str) -> Source:
+    """Understand a CSV file that this program wrote, in UTF-8 with BOM, by its content.
+
+    Raises `EmptyError` where it has no rows.
+    """
+    table = Table(name, Origin(name, data), delimited.Delimited("utf-8-sig", ",", marked=False))
+    with table.origin.open() as stream:
+        return _survey(table, table.records(stream), stream, Wanted(column, None))
+
+
 def _origins(cohort: Sequence[str], stdin: BinaryIO | None) -> list[Origin]:
     paths = [None if text == "-" else _file(text) for text in cohort]
     for position, path in enumerate(paths):

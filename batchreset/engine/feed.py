@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from batchreset.model import State
-from batchreset.status import rows
+from batchreset.engine.lane import Lane
+from batchreset.policy.opening import Closed, Halt, Waiting
+from batchreset.status import turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.engine.control import Control
+    from batchreset.model import State
+    from batchreset.policy.opening import Opening
+    from batchreset.status.changes import Ending
     from batchreset.status.rows import Work
-
-_CHUNK = 500
 
 
 class Feed:
-    """Rows for the workers: those to begin with, then the ready ones in input order; and what is given back."""
+    """Rows for the workers: those to begin with, then the ready ones in their order, as the opening lets them go.
 
-    def __init__(self, engine: Engine, control: Control, limit: int | None = None) -> None:
+    What is given back goes before all others: it has gone already.
+    """
+
+    def __init__(self, engine: Engine, control: Control, opening: Opening, limit: int | None = None) -> None:
         """Read the status table a chunk at a time; hand out no more rows than `limit`."""
-        self._engine = engine
         self._control = control
+        self._opening = opening
         self._limit = limit
         self._waiting: deque[Work] = deque()
         self._given_back: deque[Work] = deque()
-        # They pass through `ready` on their way, and must not be handed out again then.
+        # Out of turn: they are ready yet, or are so again on their way, and must not be handed out twice.
         self._known: set[int] = set()
+        #: One for each on-premises domain: while one waits, the others go on.
+        self._lanes = {domain: Lane(engine, domain, self._known) for domain in turns.domains(engine)}
         #: Rows that may be given back yet.
         self._expected: set[int] = set()
         self._stirred = asyncio.Event()
@@ -39,8 +47,7 @@ class Feed:
         self._idle_since = self._clock()
         self._idle = 0.0
         self._taken = 0
-        self._last = 0
-        self._is_read_out = False
+        self._is_cut_short = False
 
     def begin_with(self, work: Work) -> None:
         """Hand out a row before those that are ready."""
@@ -65,18 +72,27 @@ class Feed:
         self._expected.discard(work.id)
         self._stirred.set()
 
+    def had_ended(self, reset_id: int, state: State, ending: Ending) -> None:
+        """Note how a row ended: others may have waited for that."""
+        match self._opening.ended(reset_id, state, ending.reason, ending.detail):
+            case Halt(why):
+                self._control.halt(why, follow=True)
+            case Closed(domain, why):
+                self._control.close(domain, why)
+        self._stirred.set()
+
     async def take(self) -> Work | None:
         """Return the next row, to be put down when it is done with.
 
         None when there is no more and none can come back, or sending has stopped.
         """
         while not self._control.sending_stopped.is_set():
-            if work := self._given_back.popleft() if self._given_back else self._next_ready():
+            if work := self._given_back.popleft() if self._given_back else self._next():
                 if not self._in_hand:
                     self._idle += self._clock() - self._idle_since
                 self._in_hand += 1
                 return work
-            if not self._expected:
+            if self._is_over:
                 return None
             self._stirred.clear()
             await self._stirred.wait()
@@ -92,19 +108,46 @@ class Feed:
         """Return for how many seconds until now no row was in a worker's hands."""
         return self._idle + (0.0 if self._in_hand else now - self._idle_since)
 
-    def _next_ready(self) -> Work | None:
+    @property
+    def _is_over(self) -> bool:
+        """Whether no row can come any more: what a lane that may not go holds is not known, and is waited for."""
+        if self._expected:
+            return False
+        return self._is_cut_short or all(
+            lane.is_empty or domain in self._opening.closed for domain, lane in self._lanes.items()
+        )
+
+    def _next(self) -> Work | None:
+        """Return the next row that this start has not begun, where one may go and the limit lets it."""
+        found = ("", self._waiting[0]) if self._waiting else self._due()
+        if found is None:
+            return None
         if self._taken == self._limit:
             # Those handed out go on: a row that is begun is carried through, retries and all.
+            self._is_cut_short = True
             self._control.cut_short_by = f"--limit {self._limit}"
             return None
-        while not self._waiting:
-            if self._is_read_out:
-                return None
-            chunk = rows.work(self._engine, State.READY, after=self._last, limit=_CHUNK)
-            if not chunk:
-                self._is_read_out = True
-                return None
-            self._last = chunk[-1].id
-            self._waiting.extend(work for work in chunk if work.id not in self._known)
         self._taken += 1
-        return self._waiting.popleft()
+        if self._waiting:
+            return self._waiting.popleft()
+        domain, work = found
+        self._lanes[domain].drop(work)
+        self._opening.goes(Waiting(work.id, work.user, domain))
+        return work
+
+    def _due(self) -> tuple[str, Work] | None:
+        """Return the ready row that goes next, and its domain: a canary, a scout, or the next in turn."""
+        opening = self._opening
+        for canary in opening.canaries:
+            if opening.may_go(canary.domain, canary.id):
+                return canary.domain, self._lanes[canary.domain].read(canary.id)
+        for domain, lane in self._lanes.items():
+            if opening.wants_scout(domain) and opening.may_go(domain) and (scout := lane.scout()):
+                return domain, scout
+        heads = [
+            (*head, domain) for domain, lane in self._lanes.items() if opening.may_go(domain) and (head := lane.head())
+        ]
+        if not heads:
+            return None
+        _, work, domain = min(heads, key=itemgetter(0))
+        return domain, work

@@ -95,13 +95,16 @@ def is_own(recipients: Sequence[str]) -> bool:
     return any(own.public in recipients for own in identity.load())
 
 
-def risk(folder: Path, accounts: int) -> str | None:
-    """Say in a sentence what may go wrong because one key alone opens the passwords of so many accounts."""
+def risk(folder: Path, accounts: int, run_id: str = "") -> str | None:
+    """Say in a sentence what may go wrong because one key alone opens the passwords of so many accounts.
+
+    A run goes by its `run_id` while its folder is being made under another name.
+    """
     if accounts <= _FEW or count_recipients(folder) != 1:
         return None
     return (
         f"One key alone will open the passwords of {accounts:,} accounts, and people fall ill and laptops break: "
-        f"name a second --recipient, or seal it again with `batchreset keys reseal {folder.name}`."
+        f"name a second --recipient, or seal it again with `batchreset keys reseal {run_id or folder.name}`."
     )
 
 

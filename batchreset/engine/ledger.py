@@ -13,7 +13,7 @@ from batchreset.model import ENDED, State
 from batchreset.policy.verdict import Answer, Throttled
 from batchreset.policy.waits import distrusted_in, wait_in
 from batchreset.status import rows
-from batchreset.status.changes import Change, Ending, logged, moved, requested
+from batchreset.status.changes import Answered, Change, Ending, answered, intended, logged, moved, requested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from batchreset.engine.control import Control
     from batchreset.graph.session import Exchange
-    from batchreset.model import Reason
+    from batchreset.model import Step
     from batchreset.policy.breaker import Breaker
     from batchreset.policy.verdict import Look, Verdict
+    from batchreset.status.cares import Care
+    from batchreset.status.rows import Work
     from batchreset.status.writer import Writer
     from batchreset.vault.sealing import RunKey
 
@@ -49,7 +51,7 @@ class Ledger:
         self.counts = rows.counts(engine)
         self.throttled = 0
         #: Called with each row that ends: its id, its state, and why.
-        self.on_end: list[Callable[[int, State, Reason | None], None]] = []
+        self.on_end: list[Callable[[int, State, Ending], None]] = []
         self._engine = engine
         self._names: dict[int, dict[str, Any]] = {}
         self._writer = writer
@@ -59,7 +61,8 @@ class Ledger:
 
     def move(self, reset_id: int, source: State, target: State, *changes: Change, ending: Ending = _PLAIN) -> None:
         """Move a row, with the changes that belong to the move. Never waits, so it cannot be lost to a cancellation."""
-        ending = self._unquoted(reset_id, ending)
+        if ending.detail is not None:
+            ending = replace(ending, detail=self._masked(reset_id, ending.detail))
         self._writer.put(moved(reset_id, source, target, ending), *changes)
         self._tell(reset_id, target, changes, ending)
         self._count(source, target, ending)
@@ -84,6 +87,28 @@ class Ledger:
         await self._writer.commit(*by_way, moved(reset_id, State.READY, State.SENDING), *changes)
         self._tell(reset_id, State.SENDING, changes, _PLAIN)
 
+    async def intend_step(self, client_request_id: str, reset_id: int, step: Step) -> None:
+        """Write that a step beside the reset is about to be sent, and wait until that is on disk.
+
+        It is written even where the wait is cancelled.
+        """
+        await self._writer.commit(intended(client_request_id, reset_id, None, step))
+
+    def note_step(self, row: Work | Care, step: Step, exchange: Exchange, verdict: Verdict) -> None:
+        """Write and log what came of a step beside the reset. Never waits."""
+        name, why = type(verdict).__name__.lower(), getattr(verdict, "why", None)
+        detail = self._masked(row.id, why) if why else None
+        answer = Answered(name, exchange.status, exchange.request_id, detail=detail)
+        self.note(answered(exchange.client_request_id, answer), entry("write", exchange, row.id, step))
+        events.tell(
+            "step answered",
+            step=step,
+            verdict=name,
+            user=row.user,
+            object_id=row.object_id,
+            client_request_id=exchange.client_request_id,
+        )
+
     def note(self, *changes: Change) -> None:
         """Write changes that move nothing."""
         self._writer.put(*changes)
@@ -103,24 +128,21 @@ class Ledger:
         self.counts[target] += 1
         if target in ENDED:
             cause = None if target is State.SUCCEEDED else str(ending.reason)
-            if why := self._breaker.trip(cause):
+            if why := self._breaker.trip(cause, ending.detail):
                 self._control.halt(why, follow=True)
 
     def _announce(self, reset_id: int, target: State, ending: Ending) -> None:
         if target in ENDED:
             for hear in self.on_end:
-                hear(reset_id, target, ending.reason)
+                hear(reset_id, target, ending)
 
-    def _unquoted(self, reset_id: int, ending: Ending) -> Ending:
+    def _masked(self, reset_id: int, detail: str) -> str:
         """Mask what a service quotes of a row's passwords: by the time of a look nobody else has them at hand."""
-        detail = ending.detail
-        if detail is None:
-            return ending
         if self._key is None:
-            return replace(ending, detail=_MAY_BE_PASSWORD.sub("***", detail))
+            return _MAY_BE_PASSWORD.sub("***", detail)
         for sealed in rows.sealed_for(self._engine, reset_id):
             detail = self._key.unseal(sealed).masked(detail)
-        return replace(ending, detail=detail)
+        return detail
 
     def count_if_throttled(self, verdict: Verdict | Look) -> None:
         """Count a 429 for the live view."""
@@ -148,8 +170,8 @@ class Ledger:
         return self._names.pop(reset_id) if is_ended else self._names[reset_id]
 
 
-def entry(route: str, exchange: Exchange, reset_id: int | None = None) -> Change:
-    """Make the audit trail's line of an exchange: `route` is `write`, `read` or `poll`.
+def entry(route: str, exchange: Exchange, reset_id: int | None = None, step: Step | None = None) -> Change:
+    """Make the audit trail's line of an exchange: `route` is `write`, `read` or `poll`; `step` where it is no reset.
 
     The log is told of a Retry-After that was not taken at its word.
     """
@@ -161,6 +183,7 @@ def entry(route: str, exchange: Exchange, reset_id: int | None = None) -> Change
         route,
         exchange.status,
         reset_id=reset_id,
+        step=step,
         method=exchange.method,
         path=exchange.path,
         client_request_id=exchange.client_request_id,

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from batchreset import cohort
 from batchreset.auth.bearer import read
 from batchreset.auth.sign_in import is_app_only
 from batchreset.clock import utc_now
-from batchreset.engine import events, given, keys, place
+from batchreset.engine import events, excepting, gathering, given, keys, ordering, outline, place
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.ledger import entry
 from batchreset.engine.loading import load
 from batchreset.engine.memory import known_of
+from batchreset.engine.route import because, request_text, routed
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import DirectoryError, SettingsError
 from batchreset.graph.directory import Directory, LookUpRefusedError
-from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
-from batchreset.model import Operator, PasswordSource, Reason, State
+from batchreset.model import Operator, Reason, State, Step
 from batchreset.policy.expiry import ends_too_early
 from batchreset.policy.pace import Pacer
 from batchreset.policy.prediction import Prediction, predicted
-from batchreset.policy.routing import NoRoute, Route, route
-from batchreset.settings import IfEmpty
-from batchreset.status import database, record, rows, schema
+from batchreset.report import planned
+from batchreset.status import database, excepted, record, schema
+from batchreset.status.changes import logged
+from batchreset.status.planned import Contents, contents
 from batchreset.vault.sealing import RunKey, Sealer
 
 if TYPE_CHECKING:
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from batchreset import cohort
     from batchreset.auth.token import TokenSource
     from batchreset.secret import Secret
     from batchreset.settings import Settings
@@ -66,17 +65,32 @@ class Plan:
     run_id: str
     folder: Path
     record: record.RunRecord
-    counts: dict[State, int]
-    excluded: dict[Reason, int]
+    #: By which it is carried out.
+    settings: Settings
+    contents: Contents
     first_request: str | None
     duration: Prediction
     #: Why the run takes its route.
     because: str
+    #: Who is sent first, by name, and waited for.
+    canaries: tuple[str, ...] = ()
+    #: For how many accounts that have been reset a step is yet to be taken.
+    due: Mapping[Step, int] = field(default_factory=dict)
     #: What is foreseen to go wrong, one sentence each.
     warnings: tuple[str, ...] = ()
     #: Of a run that is taken up again.
     resumption: Resumption | None = None
     key: RunKey | None = field(default=None, repr=False)
+
+    @property
+    def counts(self) -> Mapping[State, int]:
+        """How many rows are in each state."""
+        return self.contents.counts
+
+    @property
+    def excluded(self) -> Mapping[Reason, int]:
+        """How many rows are left out for each reason."""
+        return self.contents.excluded
 
     @property
     def rows(self) -> int:
@@ -86,9 +100,7 @@ class Plan:
     @property
     def ready(self) -> int:
         """Rows that would be reset, or settled."""
-        return self.rows - sum(
-            self.counts[state] for state in (State.EXCLUDED, State.SUCCEEDED, State.FAILED, State.UNRESOLVED)
-        )
+        return len(self.contents.to_be_reset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +126,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
     """
     openers = keys.openers(settings, inputs.passphrase)
     routed(settings, is_app_only=is_app_only(settings))
-    sources = cohort.inspect(
-        inputs.cohort,
-        column=settings.column,
-        password_column=settings.password_column,
-        stdin=inputs.stdin,
-        may_be_empty=settings.if_empty is IfEmpty.OK,
-    )
+    files, in_files = gathering.files(inputs.cohort, settings, inputs.stdin), excepting.named(settings)
     folders.prepare(settings.out)
     key = None if settings.discard_passwords else RunKey.generate()
     journal: list[Change] = []
@@ -129,54 +135,80 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
         await inputs.tokens.token()
         operator = await who_is_signed_in(directory)
         method = routed(settings, is_app_only=operator.is_application).method
-        rules, unchecked = await rules_for(directory, operator, method, settings)
-        run_id = folders.new_run_id(sources[0].name)
+        listed = await gathering.lists(directory, files, settings, inputs.progress)
+        exceptions = await excepting.exceptions(directory, in_files, settings)
+        run_id = folders.new_run_id(files[0].name if files else listed[0].title)
         with folders.drafted(settings.out, run_id) as draft, plain_errors(settings.out, SettingsError):
             engine = database.create(draft)
             try:
                 if key is not None:
                     key.store(draft, openers or keys.own_opener())
+                sources = gathering.save(listed, draft, files)
+                ordering.refuse_unknown(sources, settings.order_by)
                 load(engine, sources, Sealer(key.recipient) if key and settings.password_column else None)
+                with engine.begin() as connection:
+                    excepted.write(connection, exceptions.keys)
+                rules, unchecked = await rules_for(engine, directory, operator, method, settings)
                 await screen_rows(engine, directory, rules, _counting(inputs.progress))
-                foreseen: tuple[str | None, ...] = ()
+                foreseen = exceptions.warnings
                 if key and settings.password_column:
                     inputs.progress("checking the given passwords")
                     in_clear = None if inputs.rehearsal else given.held_in_clear(sources)
-                    foreseen = (*given.judge(engine, key, settings.password_policy), in_clear)
-                recorded = _record(run_id, settings, sources, operator)
-                recipient = key.recipient if key else ""
+                    foreseen += (*given.judge(engine, key, settings.password_policy), *filter(None, (in_clear,)))
+                ordering.arrange(engine, sources, settings.order_by)
                 recorded = replace(
-                    recorded, method=method, rehearsal=inputs.rehearsal, unchecked=unchecked, recipient=recipient
+                    _record(run_id, settings, sources, operator),
+                    method=method,
+                    rehearsal=inputs.rehearsal,
+                    unchecked=(*unchecked, *exceptions.unchecked),
+                    recipient=key.recipient if key else "",
+                    domains=tuple(rules.domains),
                 )
                 record.save(engine, recorded)
-                with engine.begin() as connection:
-                    connection.execute(schema.audit.insert(), [change.values for change in journal])
+                _seal(draft, engine, journal)
+                made = replace(show(draft, engine, settings, key), folder=settings.out / run_id, warnings=foreseen)
+                made = await warned(made, inputs.tokens, drafted_in=draft)
+                planned.write_page(draft, _page(made))
             finally:
                 engine.dispose()
-    final = settings.out / run_id
-    engine = database.connect(final)
-    try:
-        made = replace(show(final, engine, settings, key), warnings=tuple(filter(None, foreseen)))
-        return await warned(made, inputs.tokens)
-    finally:
-        engine.dispose()
+    return made
 
 
-def routed(settings: Settings, *, is_app_only: bool | None) -> Route:
-    """Choose the route. Raises `SettingsError` where what was asked for cannot be had."""
-    chosen = route(settings, is_app_only=is_app_only)
-    if isinstance(chosen, NoRoute):
-        raise SettingsError(chosen.why)
-    return chosen
+def _seal(draft: Path, engine: Engine, journal: Sequence[Change]) -> None:
+    """Write plan.json, by whose digest the plan is known from now on, and the audit trail until here."""
+    with engine.begin() as connection:
+        digest = planned.save(draft, connection)
+        line = record.read(connection)
+        told = logged(
+            "planned",
+            plan_digest=digest,
+            operator=line.operator.user,
+            ticket=line.ticket,
+            justification=line.justification,
+        )
+        connection.execute(schema.audit.insert(), [change.values for change in (*journal, told)])
+    record.note(engine, plan_digest=digest)
 
 
-async def warned(plan: Plan, tokens: TokenSource) -> Plan:
+def _page(plan: Plan) -> planned.Page:
+    return planned.Page(
+        title=outline.title(plan),
+        line=plan.record,
+        facts=outline.facts(plan),
+        sections=outline.sections(plan),
+        left_out=plan.contents.left_out,
+        to_be_reset=plan.contents.to_be_reset,
+        first_request=plan.first_request,
+    )
+
+
+async def warned(plan: Plan, tokens: TokenSource, *, drafted_in: Path | None = None) -> Plan:
     """Return the plan with what is foreseen to go wrong, such as a token that will not last."""
     bearer = None if tokens.is_renewable else read(await tokens.token())
     ends_at = bearer.expires_at if bearer else None
     expiry = ends_too_early(ends_at, utc_now(), plan.duration.seconds) if ends_at else None
-    risks = (expiry, place.risk(plan.folder), keys.risk(plan.folder, plan.ready))
-    return replace(plan, warnings=(*plan.warnings, *filter(None, risks)))
+    one_key = keys.risk(drafted_in or plan.folder, plan.ready, plan.run_id)
+    return replace(plan, warnings=(*plan.warnings, *filter(None, (expiry, place.risk(plan.folder), one_key))))
 
 
 def show(
@@ -192,31 +224,23 @@ def show(
     With a `resumption`, it is shown as it will be once that is agreed to.
     """
     line = record.load(engine)
-    if resumption is not None:
+    if resumption is None:
+        found = contents(engine, line.domains)
+    else:
         line = replace(line, operator=resumption.operator, unchecked=resumption.unchecked)
-    counts, excluded = rows.counts(engine), Counter(rows.excluded_by_reason(engine))
-    first = rows.work(engine, State.READY, limit=1)
-    if resumption is not None and resumption.retry_failed:
-        failed, left_out = rows.work(engine, State.FAILED), resumption.left_out
-        again = [work for work in failed if work.id not in left_out]
-        first = first or again[:1]
-        excluded += Counter(left_out[work.id] for work in failed if work.id in left_out)
-        counts[State.READY] += len(again)
-        counts[State.EXCLUDED] += len(failed) - len(again)
-        counts[State.DOUBTFUL] += counts[State.UNRESOLVED]
-        counts[State.FAILED] = counts[State.UNRESOLVED] = 0
-    ready = counts[State.READY]
-    told = {state: count for state, count in counts.items() if count}
+        found = contents(engine, line.domains, failed_again=resumption.retry_failed, left_out=resumption.left_out)
+    told = {state: count for state, count in found.counts.items() if count}
     events.tell("planned", run=line.run_id, state=line.state, tenant=line.operator.tenant_id, rows=told)
     return Plan(
         run_id=line.run_id,
         folder=folder,
         record=line,
-        because=_because(line, settings),
-        counts=counts,
-        excluded=dict(excluded),
-        first_request=_request_text(line, settings, first[0].object_id) if first else None,
-        duration=predicted(ready, settings, known_of(line)),
+        settings=settings,
+        contents=found,
+        because=because(line, settings),
+        first_request=request_text(line, settings, found.first) if found.first else None,
+        duration=predicted(found.counts[State.READY], settings, known_of(line)),
+        canaries=tuple(row.user for row in ordering.canaries(engine, settings.canary)),
         resumption=resumption,
         key=key,
     )
@@ -263,21 +287,3 @@ def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], o
 def _path(source: cohort.Source) -> str | None:
     place = source.table.origin.place
     return None if isinstance(place, bytes) else str(place)
-
-
-def _because(line: record.RunRecord, settings: Settings) -> str:
-    """Say why a run takes its route, which it keeps whoever resumes it."""
-    chosen = route(settings, is_app_only=line.operator.is_application)
-    return chosen.because if isinstance(chosen, Route) and chosen.method is line.method else "as planned"
-
-
-def _request_text(line: record.RunRecord, settings: Settings, object_id: str) -> str:
-    """Write the first request out, to the letter but for what is secret."""
-    form = form_of(line.method, settings)
-    verb, path, body = form.write(object_id, None if settings.password_source is PasswordSource.SYSTEM else "***")
-    headers = "".join(f"{name}: {value}\n" for name, value in form.headers.items())
-    return (
-        f"{verb} {settings.graph_root}/v1.0{path}\n"
-        f"Authorization: Bearer ***\nclient-request-id: (a new GUID)\n{headers}"
-        f"Content-Type: application/json\n\n{json.dumps(body, ensure_ascii=False)}"
-    )

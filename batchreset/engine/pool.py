@@ -19,22 +19,23 @@ from batchreset.model import Fate, Reason, State
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
 from batchreset.policy.settling import Landed, in_force
+from batchreset.policy.steps import due_before
 from batchreset.policy.verdict import Accepted, Ambiguous, Answer, Demoted, Refused, SignedOut, judge
 from batchreset.status.changes import Answered, Change, Ending, answered, candidate_fate, candidate_made, intended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from batchreset.engine.control import Control
     from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
     from batchreset.engine.outage import Outage
     from batchreset.engine.standing import Standing
+    from batchreset.engine.steps import Steps
     from batchreset.engine.supply import Passwords
     from batchreset.engine.tracker import Tracker
     from batchreset.graph.resets import Form
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
+    from batchreset.model import Step
     from batchreset.policy.verdict import Verdict
     from batchreset.secret import Secret
     from batchreset.status.rows import Work
@@ -71,6 +72,9 @@ class Sending:
     passwords: Passwords
     form: Form
     standing: Standing
+    #: What is sent before each reset, and what carries it out.
+    before: tuple[Step, ...]
+    steps: Steps
 
 
 class Pool:
@@ -80,29 +84,17 @@ class Pool:
         self, feed: Feed, sending: Sending, tracker: Tracker, ledger: Ledger, outage: Outage, control: Control
     ) -> None:
         """Take rows from `feed`, hand those accepted or in doubt to `tracker`."""
+        self._crew = sending.steps.crew
         self._feed = feed
         self._sending = sending
         self._tracker = tracker
         self._ledger = ledger
         self._outage = outage
         self._control = control
-        #: The workers that have a request under way, and must not be sent home meanwhile.
-        self._under_way: set[int] = set()
 
     async def run(self, workers: int) -> None:
         """Work with so many workers until all are done; those that only wait are sent home when sending stops."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._work(number)) for number in range(workers)]
-            stop = group.create_task(self._send_home(tasks))
-            await asyncio.wait(tasks)
-            stop.cancel()
-
-    async def _send_home(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Cancel the workers that have no request under way; the others notice by themselves."""
-        await self._control.sending_stopped.wait()
-        for number, task in enumerate(tasks):
-            if number not in self._under_way:
-                task.cancel()
+        await self._crew.work(range(workers), self._work)
 
     async def _work(self, number: int) -> None:
         while (work := await self._feed.take()) is not None:
@@ -146,6 +138,9 @@ class Pool:
             candidate = self._candidate(row)
         except PasswordNotMadeError as error:
             return self._without_password(row, str(error))
+        await self._prepare(number, row)
+        if self._control.sending_stopped.is_set():
+            return Next(row.state, row.tally)
         back, row.state, send = row.state, State.SENDING, new_request_id()
         try:
             intent = intended(send, row.work.id, row.candidate_id or 0)
@@ -158,14 +153,14 @@ class Pool:
             raise
         request = ResetRequest(row.work.object_id, send, row.password, self._sending.form)
         departure = self._sending.standing.departure(row.refused_at)
-        self._under_way.add(number)
+        self._crew.under_way.add(number)
         try:
             exchange, made = await send_reset(self._sending.graph, request)
         except asyncio.CancelledError:
             self._move(row, State.DOUBTFUL, answered(send, Answered("ambiguous")))
             raise
         finally:
-            self._under_way.discard(number)
+            self._crew.under_way.discard(number)
         verdict = judge(exchange.result, utc_now())
         if isinstance(verdict, Accepted) and row.password is None and made is None and self._sending.passwords.are_told:
             verdict = Ambiguous("the service took the reset but did not tell the password it made")
@@ -185,6 +180,17 @@ class Pool:
         elif isinstance(verdict, SignedOut) and exchange.refused is not None and not row.was_renewed:
             verdict, row.was_renewed = self._renewed(exchange, verdict), True
         return self._conclude(number, row, exchange, verdict, made)
+
+    async def _prepare(self, number: int, row: _Row) -> None:
+        """Carry out what goes before the reset and was not done yet; a step that comes to naught keeps nobody up."""
+        work, sending = row.work, self._sending
+        for step in due_before(sending.before, work.steps_done, enabled=work.enabled_before):
+            self._outage.busy.discard(number)
+            try:
+                await sending.steps.carry_out(number, step, work)
+            finally:
+                self._outage.busy.add(number)
+            row.work = replace(row.work, steps_done=row.work.steps_done | {step})
 
     def _without_password(self, row: _Row, why: str) -> Next:
         """Leave a row out for which no password can be made; where one is in doubt already, it is followed."""

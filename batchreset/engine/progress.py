@@ -11,6 +11,7 @@ from batchreset.model import IN_FLIGHT, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from batchreset.engine.aftercare import Aftercare
     from batchreset.engine.control import Control
     from batchreset.engine.feed import Feed
     from batchreset.engine.ledger import Ledger
@@ -27,7 +28,7 @@ class Spent:
 
     `quota`: a write waited for leave to send, be it for what the service allows, the pace that keeps within it, or
     --rate. `operations`: there was nothing to send, and operations were followed. `answers`: the rest, in which writes
-    were under way, or a service that was away was waited for.
+    were under way, be it only of what comes after a reset, or a service that was away was waited for.
     """
 
     quota: float
@@ -43,7 +44,8 @@ class Spent:
 class Snapshot:
     """Where a run stands. `rate` is rows sent a second of late, `quota` the writes a second that were measured.
 
-    `throttled` counts answers that said wait, on any route.
+    `throttled` counts answers that said wait, on any route. `revoked` counts the accounts whose sessions were revoked
+    since the start, `to_revoke` those that have been reset and had that coming.
     """
 
     counts: Mapping[State, int]
@@ -52,6 +54,8 @@ class Snapshot:
     throttled: int
     quota: float | None
     spent: Spent
+    revoked: int = 0
+    to_revoke: int = 0
     note: str | None = None
 
     @property
@@ -87,12 +91,19 @@ class Teller:
     """
 
     def __init__(
-        self, ledger: Ledger, control: Control, feed: Feed, turnstile: Turnstile, progress: Callable[[Snapshot], None]
+        self,
+        ledger: Ledger,
+        control: Control,
+        feed: Feed,
+        aftercare: Aftercare,
+        turnstile: Turnstile,
+        progress: Callable[[Snapshot], None],
     ) -> None:
         """Read the figures from those who know them; `turnstile` is that of the resets."""
         self._ledger = ledger
         self._control = control
         self._feed = feed
+        self._aftercare = aftercare
         self._turnstile = turnstile
         self._progress: Callable[[Snapshot], None] | None = progress
         self._clock = asyncio.get_running_loop().time
@@ -109,7 +120,7 @@ class Teller:
     def spent(self) -> Spent:
         """Say where the time went until now."""
         now = self._clock()
-        quota, idle = self._turnstile.waited(now), self._feed.idle(now)
+        quota, idle = self._turnstile.waited(now), self._feed.idle(now) - self._aftercare.worked_alone()
         return Spent(quota, max(now - self._start - quota - idle, 0.0), idle)
 
     def tell(self) -> None:
@@ -137,5 +148,7 @@ class Teller:
             throttled=self._ledger.throttled,
             quota=self._quota,
             spent=self.spent(),
+            revoked=self._aftercare.revoked,
+            to_revoke=self._aftercare.to_revoke,
             note=self._control.halted_because or ("stopping" if self._control.is_interrupted else None),
         )

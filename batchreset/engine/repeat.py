@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A run of the same cohort that has finished, at `finished_at` (ISO 8601 UTC)."""
+    """A run of the same cohort that has finished, at `finished_at` (ISO 8601 UTC); perhaps one of `users_at_risk`."""
 
     run_id: str
     finished_at: str
     succeeded: int
+    users_at_risk: bool
 
 
 def finished_earlier(plan: Plan) -> Earlier | None:
-    """Find the latest finished run of the very same files in the same tenant, among the run folders beside the plan's.
+    """Find the latest finished run of the very same files and lists in the same tenant, among the folders beside it.
 
     None for a plan that has been begun: to go on with it repeats nothing. A run counts by its summary.json, so one
     whose report was taken away does not.
@@ -41,7 +42,8 @@ def finished_earlier(plan: Plan) -> Earlier | None:
             and told["tenant"]["id"] == plan.record.operator.tenant_id
             and {source["sha256"] for source in told["cohort"]["sources"]} == same
         ):
-            return Earlier(told["run_id"], told["finished_at"], told["counts"][Outcome.SUCCEEDED])
+            were_at_risk = bool(plan.record.settings.get("risky_users"))
+            return Earlier(told["run_id"], told["finished_at"], told["counts"][Outcome.SUCCEEDED], were_at_risk)
     return None
 
 

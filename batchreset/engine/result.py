@@ -50,7 +50,7 @@ def exit_status(summary: Summary, accepted: Collection[str]) -> int:
     if summary.state == RunState.INTERRUPTED:
         return INTERRUPTED
     counts = summary.counts
-    if counts[Outcome.FAILED] or counts[Outcome.UNRESOLVED]:
+    if counts[Outcome.FAILED] or counts[Outcome.UNRESOLVED] or counts[Outcome.NOT_ATTEMPTED]:
         return WITH_FAILURES
     left_out = counts[Outcome.EXCLUDED] - sum(
         count for reason, count in summary.reasons.items() if reason in _AS_INTENDED or reason in accepted

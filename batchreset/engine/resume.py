@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from batchreset.engine import folder as folders
 from batchreset.engine import stale
+from batchreset.engine.agreed import note_table, refuse_another
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.keys import refuse_strange
 from batchreset.engine.ledger import entry
-from batchreset.engine.plan import Plan, Resumption, routed, show, warned, who_is_signed_in
+from batchreset.engine.plan import Plan, Resumption, show, warned, who_is_signed_in
+from batchreset.engine.route import routed
 from batchreset.engine.screen import rules_for, screen_rows
 from batchreset.errors import RefusedError
 from batchreset.gather import restore
@@ -20,11 +22,15 @@ from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import RunState, State
 from batchreset.policy.pace import Pacer
 from batchreset.policy.permissions import has_lost_its_role
-from batchreset.status import database, record, rows, schema
+from batchreset.policy.steps import after
+from batchreset.status import cares, database, record, rows, schema
 from batchreset.status.changes import logged
+from batchreset.status.screening import Screened, screened
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy import Engine
 
     from batchreset.auth.token import TokenSource
     from batchreset.model import Operator
@@ -64,16 +70,22 @@ def settings_of(folder: Path, own: Settings) -> Settings:
 
 
 async def prepare(
-    folder: Path, settings: Settings, tokens: TokenSource, *, retry_failed: bool = False, anyway: bool = False
+    folder: Path,
+    settings: Settings,
+    tokens: TokenSource,
+    *,
+    retry_failed: bool = False,
+    anyway: bool = False,
+    plan_digest: str | None = None,
 ) -> Plan:
     """Screen the ready rows again and return what is left to do; `settings` are those that `settings_of` returned.
 
     Nothing of the run is changed yet but for what is known of its ready rows: that is for `agree`. `retry_failed` is to
     take up the failed rows too; `anyway` is to go on although something is no longer as it was, which the plan's
-    warnings then tell.
+    warnings then tell; `plan_digest` is that of the plan that was agreed to, where somebody named it.
 
-    Raises `RefusedError` where the sign-in is for another tenant or has lost its role, or for such a difference;
-    `LockedError` when another process works on the run, `StatusTableError` when its table cannot be used.
+    Raises `RefusedError` for any other plan, for a sign-in to another tenant or without its role, or for such a
+    difference; `LockedError` when another process works on the run, `StatusTableError` when its table cannot be used.
     """
     with folders.locked(folder), plain_errors(folder):
         engine = database.connect(folder)
@@ -86,47 +98,60 @@ async def prepare(
                 directory = Directory(graph, routes.reads, lambda exchange: journal.append(entry("read", exchange)))
                 operator = await who_is_signed_in(directory)
                 _refuse_strangers(line, operator)
+                refuse_another(folder, engine, line, plan_digest)
                 different = stale.differences(line, operator, settings)
                 if different and not anyway:
                     stale.refuse(line, different)
                 routed(settings.but(method=line.method), is_app_only=operator.is_application)
-                rules, unchecked = await rules_for(directory, operator, line.method, settings)
+                rules, unchecked = await rules_for(engine, directory, operator, line.method, settings)
                 also = _IN_DOUBT | (_GIVEN_UP if retry_failed else frozenset())
-                left_out = await screen_rows(engine, directory, rules, also=also)
+                try:
+                    left_out = await screen_rows(engine, directory, rules, also=also)
+                finally:
+                    note_table(engine)
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
             resumption = Resumption(operator, unchecked, different, left_out, retry_failed)
             if rows.may_be_sent(engine, also=_GIVEN_UP if retry_failed else frozenset()):
                 refuse_strange(folder, line, None)
             plan = await warned(show(folder, engine, settings, resumption=resumption), tokens)
-            return replace(plan, warnings=(*plan.warnings, *(f"{clause}." for clause in different)))
+            due = {step: len(cares.unfinished(engine, {step})) for step in after(settings)}
+            return replace(plan, due=due, warnings=(*plan.warnings, *(f"{clause}." for clause in different)))
         finally:
             engine.dispose()
 
 
 def agree(plan: Plan) -> None:
-    """Write down that a run is taken up again, as `prepare` found it: by whom, and what may be sent of it.
+    """Write down that a plan was agreed to, by its digest, and take a run up again as `prepare` found it.
 
     Failed rows are taken up where that was asked for; rows in doubt that are left out by now are sent no more.
     """
-    resumption = plan.resumption
-    if resumption is None:
-        return
     with folders.locked(plan.folder), plain_errors(plan.folder):
         engine = database.connect(plan.folder)
         try:
-            record.note_screening(engine, resumption.operator, resumption.unchecked)
-            if resumption.retry_failed:
-                rows.move_all(engine, State.FAILED, State.READY)
-                rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
-            rows.screened(engine, [(number, None, reason) for number, reason in resumption.left_out.items()])
-            rows.hold_back(engine, resumption.left_out)
-            if resumption.different:
-                told = logged("taken up anyway", because=resumption.different, operator=resumption.operator.user)
-                with engine.begin() as connection:
-                    connection.execute(schema.audit.insert(), told.values)
+            if plan.resumption is not None:
+                _take_up(engine, plan.resumption)
+                note_table(engine)
+            told = logged(
+                "agreed",
+                plan_digest=plan.record.plan_digest,
+                operator=plan.record.operator.user,
+                accounts=plan.ready,
+                anyway=(plan.resumption and plan.resumption.different) or None,
+            )
+            with engine.begin() as connection:
+                connection.execute(schema.audit.insert(), told.values)
         finally:
             engine.dispose()
+
+
+def _take_up(engine: Engine, resumption: Resumption) -> None:
+    record.note_screening(engine, resumption.operator, resumption.unchecked)
+    if resumption.retry_failed:
+        rows.move_all(engine, State.FAILED, State.READY)
+        rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
+    screened(engine, [Screened(number, None, reason) for number, reason in resumption.left_out.items()])
+    rows.hold_back(engine, resumption.left_out)
 
 
 def _refuse_strangers(line: record.RunRecord, operator: Operator) -> None:

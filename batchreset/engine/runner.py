@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DatabaseError
 
@@ -14,7 +14,10 @@ from batchreset import report
 from batchreset.clock import timestamp, utc_now
 from batchreset.engine import events, signals
 from batchreset.engine import folder as folders
+from batchreset.engine.aftercare import Aftercare
 from batchreset.engine.control import Control
+from batchreset.engine.crew import Crew
+from batchreset.engine.evidence import look_after
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.feed import Feed
 from batchreset.engine.keys import refuse_strange
@@ -22,10 +25,12 @@ from batchreset.engine.ledger import Ledger, entry
 from batchreset.engine.leftovers import take_up
 from batchreset.engine.lock import tenant_held
 from batchreset.engine.memory import recall, remember
+from batchreset.engine.ordering import opening_of
 from batchreset.engine.outage import Outage
 from batchreset.engine.pool import Pool, Sending
 from batchreset.engine.progress import Teller
 from batchreset.engine.standing import Evidence, Standing, roles_of
+from batchreset.engine.steps import Steps
 from batchreset.engine.supply import Passwords
 from batchreset.engine.tracker import Patience, Tracker
 from batchreset.errors import BatchResetError, HaltedError, KeyMissingError, RefusedError
@@ -34,10 +39,11 @@ from batchreset.graph.resets import form_of
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import PasswordSource, RunState, State
-from batchreset.policy.breaker import Breaker, Limit
+from batchreset.policy import steps
+from batchreset.policy.breaker import Breaker, Limit, advice
 from batchreset.policy.pace import Pacer
 from batchreset.policy.passwords import banned_on
-from batchreset.status import database, record, rows
+from batchreset.status import database, record, rows, turns
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
 from batchreset.values import seconds
@@ -46,7 +52,7 @@ from batchreset.vault.sealing import Sealer
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -58,6 +64,10 @@ if TYPE_CHECKING:
     from batchreset.report import Summary
     from batchreset.settings import Settings
     from batchreset.vault.sealing import RunKey
+
+
+#: One worker in so many is for what comes after the resets.
+_CARING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ async def _carry_out(folder: Path, engine: Engine, settings: Settings, means: Me
 async def _account_for(folder: Path, engine: Engine, control: Control, seconds: float) -> Summary:
     """Note how the run ended, and write its report, which can be had even where the table takes no more."""
     try:
+        control.note_left(turns.leave_waiting(engine, control.closed))
         record.note(
             engine,
             state=control.state,
@@ -149,9 +160,16 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             loop.call_soon_threadsafe(lambda: control.halt(why, follow=False))
 
     with Writer(engine, on_broken) as writer:
-        ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures)), control, means.key)
+        advised = advice(line.method, line.operator)
+        ledger = Ledger(engine, writer, Breaker(Limit.parse(settings.max_failures), advised), control, means.key)
         ledger.decide(
-            "started", run=line.run_id, version=__version__, workers=settings.workers, operator=line.operator.user
+            "started",
+            run=line.run_id,
+            version=__version__,
+            workers=settings.workers,
+            operator=line.operator.user,
+            ticket=line.ticket,
+            justification=line.justification,
         )
         async with GraphSession(
             settings.graph_root,
@@ -159,13 +177,15 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             connections=2 * settings.workers,
             on_renewal=lambda exchange: _note_renewal(ledger, exchange),
         ) as graph:
-            pacer = Pacer(settings.rate, recall(line))
-            routes = Routes(resets=Turnstile(pacer))
+            rates = steps.rates(settings)
+            pacer = Pacer(rates.resets, recall(line))
+            routes = Routes(resets=Turnstile(pacer), steps=Turnstile(Pacer(rates.steps)))
             patience = Patience(
                 deadline=seconds(settings.deadline, "--deadline"),
                 lag=seconds(settings.directory_lag, "--directory-lag"),
             )
-            feed = Feed(engine, control, settings.limit)
+            feed = Feed(engine, control, opening_of(engine, settings.canary, advised), settings.limit)
+            ledger.on_end.append(feed.had_ended)
             tracker = Tracker(graph, routes, ledger, control, patience, feed)
             directory = Directory(graph, routes.reads, lambda exchange: ledger.note(entry("read", exchange)))
             evidence = Evidence(roles_of(directory, line.operator), tracker.reread)
@@ -179,17 +199,24 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             )
             take_up(engine, graph, tracker, feed, passwords, patience)
             form = form_of(line.method, settings)
-            sending = Sending(graph, routes.resets, passwords, form, standing)
             outage = Outage(_prober(graph, ledger), control)
+            first, then = (
+                Steps(graph, routes.steps, ledger, outage, control, Crew(stopped))
+                for stopped in (control.sending_stopped, control.caring_stopped)
+            )
+            sending = Sending(graph, routes.resets, passwords, form, standing, steps.before(settings), first)
             pool = Pool(feed, sending, tracker, ledger, outage, control)
-            teller = Teller(ledger, control, feed, routes.resets, means.progress)
+            aftercare = Aftercare(engine, then, steps.after(settings), lambda: feed.idle(loop.time()))
+            ledger.on_end.append(aftercare.hear)
+            teller = Teller(ledger, control, feed, aftercare, routes.resets, means.progress)
             with _time_limit(settings.stop_after, control):
-                await _drive(pool.run(settings.workers), tracker, control, teller)
+                await _drive(Stages(pool, tracker, aftercare), settings.workers, control, teller)
             if not ledger.is_anything_open:
                 control.cut_short_by = None  # all there was fitted in
             teller.tell()
+            spent = teller.spent().recorded()
+            await look_after(engine, directory, writer, control)
         remember(line, pacer.learned)
-        spent = teller.spent().recorded()
         ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None, spent=spent))
 
 
@@ -212,18 +239,29 @@ def _time_limit(stop_after: str | None, control: Control) -> Iterator[None]:
         alarm.cancel()
 
 
-async def _drive(sending: Coroutine[Any, Any, None], tracker: Tracker, control: Control, teller: Teller) -> None:
-    """Run the two stages to their end, or for as long as `control` lets them."""
+class Stages(NamedTuple):
+    """The stages that a row goes through."""
+
+    pool: Pool
+    tracker: Tracker
+    aftercare: Aftercare
+
+
+async def _drive(stages: Stages, workers: int, control: Control, teller: Teller) -> None:
+    """Run the stages to their end, or for as long as `control` lets them."""
     async with asyncio.TaskGroup() as group:
-        pool = group.create_task(sending)
-        following = group.create_task(tracker.run())
+        pool = group.create_task(stages.pool.run(workers))
+        following = group.create_task(stages.tracker.run())
+        caring = group.create_task(stages.aftercare.run(max(workers // _CARING, 1)))
         given_up = group.create_task(control.following_stopped.wait())
         abandoned = group.create_task(control.abandoned.wait())
         telling = group.create_task(teller.run())
         await asyncio.wait({pool, abandoned}, return_when=asyncio.FIRST_COMPLETED)
-        tracker.close()
+        stages.tracker.close()
         await asyncio.wait({following, given_up}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (pool, following, given_up, abandoned, telling):
+        stages.aftercare.close()
+        await asyncio.wait({caring, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (pool, following, caring, given_up, abandoned, telling):
             task.cancel()
 
 

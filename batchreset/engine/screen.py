@@ -5,45 +5,100 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from batchreset.errors import DirectoryError
+from batchreset.cohort.identifiers import parse
+from batchreset.errors import DirectoryError, RefusedError, SignInError
+from batchreset.graph.answers import text_in
 from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
-from batchreset.policy.screening import Rules, screen
-from batchreset.status import rows
+from batchreset.graph.groups import find_group, members
+from batchreset.graph.roles import holders
+from batchreset.policy.permissions import cannot_go_with_it
+from batchreset.policy.screening import Rules, marks, screen
+from batchreset.status import excepted
+from batchreset.status.screening import Screened, exclude_repeats, screened, unscreened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Engine
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Method, Operator, Reason, State
+    from batchreset.model import Account, Method, Operator, Reason, State
     from batchreset.settings import Settings
+    from batchreset.status.screening import Unscreened
 
 #: $batch requests under way at once.
 _BATCHES = 4
 
 
 async def rules_for(
-    directory: Directory, operator: Operator, method: Method, settings: Settings
+    engine: Engine, directory: Directory, operator: Operator, method: Method, settings: Settings
 ) -> tuple[Rules, tuple[str, ...]]:
-    """Gather what screening needs to know; also what could not be checked, one sentence each."""
-    unchecked: tuple[str, ...] = ()
-    privileged: frozenset[str] | None = None
+    """Gather what screening needs to know of the tenant; also what could not be checked, one sentence each.
+
+    Whom the run in the status table excepts, is protected like those whom the settings name.
+
+    Raises `DirectoryError` where accounts may not be read.
+    """
+    bearer = await directory.bearer()
+    held, unread = await holders(directory)
+    domains, no_domains = await _domains(directory)
+    by_name, nobody = await _protected_by_name(directory, settings.protect)
+    by_group, no_group = await _protected_by_group(directory, settings.protect_group)
+    # A token that tells of no permission at all tells nothing of them.
+    granted = bearer.permissions if bearer else frozenset[str]()
+    impossible = cannot_go_with_it(settings, granted) if granted else ()
+    rules = Rules(settings, method, operator, excepted.read(engine) | by_group | by_name, held, domains)
+    return rules, (*unread, *no_domains, *nobody, *no_group, *impossible)
+
+
+async def _domains(directory: Directory) -> tuple[dict[str, bool], tuple[str, ...]]:
     try:
-        privileged = await directory.privileged()
+        return await directory.domains(), ()
     except LookUpRefusedError as error:
-        sentence = f"Who holds a directory role could not be read ({error}), so administrators are not left out; "
-        unchecked = (sentence + "RoleManagement.Read.Directory allows it.",)
-    rules = Rules(
-        operator_id=operator.object_id.lower() if operator.object_id else None,
-        protected=frozenset(name.strip().lower() for name in settings.protect),
-        privileged=privileged,
-        include_privileged=settings.include_privileged,
-        password_source=settings.password_source,
-        method=method,
-    )
-    return rules, unchecked
+        sentence = f"The tenant's domains could not be read ({error}), so accounts of federated ones are not left out; "
+        return {}, (sentence + "Organization.Read.All allows it.",)
+
+
+async def _protected_by_name(directory: Directory, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Look up who is protected, to know them by both their names; whom nobody knows is nobody."""
+    keys = {parse(name).key or name.strip().lower(): name for name in names}
+    asked = [key for key in keys if parse(key).key]
+    found: dict[str, tuple[Account, ...]] = {}
+    for start in range(0, len(asked), LOOKUP_SIZE):
+        found |= await _find(directory, asked[start : start + LOOKUP_SIZE])
+    known = [account.object_id.lower() for accounts in found.values() for account in accounts]
+    unknown = [
+        f"--protect {name}: nobody in this tenant has this name, so nobody is protected by it; check its spelling."
+        for key, name in keys.items()
+        if key not in found
+    ]
+    return dict.fromkeys((*keys, *known), "named by --protect"), unknown
+
+
+async def _protected_by_group(directory: Directory, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Read the members of groups that are protected; of a group without any, nobody is."""
+    protected: dict[str, str] = {}
+    unknown = []
+    for name in names:
+        try:
+            group = await find_group(directory, name, "--protect-group")
+            users = [text_in(user, "id").lower() async for page in members(directory, group.id) for user in page]
+        except (DirectoryError, SignInError):
+            raise
+        except RefusedError as error:
+            unknown.append(f"{str(error).rstrip('.')}; nobody is protected by it.")
+            continue
+        except LookUpRefusedError as error:
+            unknown.append(
+                f"--protect-group {name}: it could not be read ({error}), so nobody is protected by it; "
+                "GroupMember.Read.All allows it."
+            )
+            continue
+        if not users:
+            unknown.append(f"--protect-group {name}: no members of it may be read, so nobody is protected by it.")
+        protected |= dict.fromkeys(users, f"member of group {group.name}")
+    return protected, unknown
 
 
 async def screen_rows(
@@ -56,35 +111,49 @@ async def screen_rows(
 ) -> dict[int, Reason]:
     """Look every ready row up, exclude those with a reason, and return their ids with it.
 
-    Rows in the states `also` are looked up and told alike, but none of them is moved. `progress` is told how
-    many have been looked up.
+    Rows in the states `also` are looked up and told alike, but none of them is moved. `progress` is told how many have
+    been looked up.
 
     Raises `DirectoryError`, in a group, when accounts may not be read: what is sent is keyed by object id.
     """
-    rows.exclude_repeats(engine, by_object_id=False)
+    exclude_repeats(engine, by_object_id=False)
     places = asyncio.Semaphore(_BATCHES)
     done = 0
     left_out: dict[int, Reason] = {}
 
-    async def look_up(chunk: list[tuple[int, str]]) -> None:
+    async def look_up(chunk: list[Unscreened]) -> None:
         nonlocal done
         try:
-            found = await directory.find([key for _, key in chunk])
-        except LookUpRefusedError as error:
-            raise DirectoryError(
-                f"Accounts may not be read ({error}); nothing was sent. User.Read.All allows it."
-            ) from error
+            found = await _find(directory, [row.key for row in chunk])
         finally:
             places.release()
-        told = [(number, found.get(key), screen(found.get(key), rules)) for number, key in chunk]
-        rows.screened(engine, told)
-        left_out.update({number: reason for number, _, reason in told if reason is not None})
+        told = [_screened(row, found.get(row.key, ()), rules) for row in chunk]
+        screened(engine, told)
+        left_out.update({each.id: each.reason for each in told if each.reason is not None})
         done += len(chunk)
         progress(done)
 
     async with asyncio.TaskGroup() as group:
-        for chunk in rows.unscreened(engine, LOOKUP_SIZE, also):
+        for chunk in unscreened(engine, LOOKUP_SIZE, also):
             await places.acquire()
             group.create_task(look_up(chunk))
-    rows.exclude_repeats(engine, by_object_id=True)
+    exclude_repeats(engine, by_object_id=True)
     return left_out
+
+
+def _screened(row: Unscreened, found: Sequence[Account], rules: Rules) -> Screened:
+    accounts = [row.as_it_was(account) for account in found]
+    exclusion = screen(accounts, rules)
+    reason, detail = (exclusion.reason, exclusion.detail) if exclusion else (None, None)
+    if len(accounts) != 1:
+        return Screened(row.id, None, reason, detail)
+    return Screened(row.id, accounts[0], reason, detail, marks(accounts[0], rules))
+
+
+async def _find(directory: Directory, keys: Sequence[str]) -> dict[str, tuple[Account, ...]]:
+    try:
+        return await directory.find(keys)
+    except LookUpRefusedError as error:
+        raise DirectoryError(
+            f"Accounts may not be read ({error}); nothing was sent. User.Read.All allows it."
+        ) from error

@@ -104,7 +104,7 @@ async def bearer_of(tokens: TokenSource) -> Bearer | None:
 
 def missing_of(found: Bearer, settings: Settings) -> tuple[str, ...]:
     """Return the permissions that a run by these settings needs and this token lacks."""
-    return missing(needed(settings.method, is_app_only=found.is_app_only), found.permissions)
+    return missing(needed(settings, is_app_only=found.is_app_only), found.permissions)
 
 
 def routes_of(found: Bearer, settings: Settings) -> tuple[Method, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,12 @@ from batchreset.policy.verdict import Answer
 if TYPE_CHECKING:
     from collections.abc import Container
 
+#: What is asked of each account.
+SELECT = (
+    *("id", "userPrincipalName", "displayName", "accountEnabled", "userType", "creationType", "identities"),
+    *("onPremisesSyncEnabled", "onPremisesDomainName", "isManagementRestricted", "passwordPolicies"),
+    *("lastPasswordChangeDateTime", "signInSessionsValidFromDateTime", "mail", "proxyAddresses"),
+)
 _NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
 #: What an object id is made of: it becomes a segment of a path. Microsoft's are GUIDs.
 _OBJECT_ID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
@@ -37,39 +44,56 @@ def children(batch: Answer, pending: Container[int]) -> list[tuple[int, Answer]]
     return list(answers.items())
 
 
-def accounts(body: Any) -> dict[str, Account] | None:
-    """Return a page's users by each of their names.
-
-    None where it is no page, where one of them could not be addressed, or where two of them have one name.
-    """
+def accounts(body: Any) -> list[Account] | None:
+    """Return a page's users; None where it is no page, or where one of them could not be addressed."""
     users = values_in(body)
-    if users is None:
+    if users is None or not all(_is_addressed(user) for user in users):
         return None
-    found: dict[str, Account] = {}
-    for user in users:
-        object_id, name = text_in(user, "id"), text_in(user, "userPrincipalName")
-        if not _OBJECT_ID.fullmatch(object_id) or not name:
-            return None
-        enabled, changed = user.get("accountEnabled"), user.get("lastPasswordChangeDateTime")
-        account = Account(
-            object_id=object_id,
-            user=name,
-            display_name=text_in(user, "displayName"),
-            kind=_kind(user),
-            enabled=enabled if isinstance(enabled, bool) else None,
-            password_changed_at=changed if isinstance(changed, str) else None,
-            mailboxes=_mailboxes(user),
-        )
-        for key in (object_id.lower(), name.lower()):
-            if found.setdefault(key, account).object_id.lower() != object_id.lower():
-                return None
-    return found
+    return [_account(user) for user in users]
+
+
+def _is_addressed(user: dict[str, Any]) -> bool:
+    return bool(_OBJECT_ID.fullmatch(text_in(user, "id")) and text_in(user, "userPrincipalName"))
+
+
+def _account(user: dict[str, Any]) -> Account:
+    enabled, kind, name = user.get("accountEnabled"), _kind(user), text_in(user, "userPrincipalName")
+    home = text_in(user, "onPremisesDomainName") or name.rpartition("@")[2]
+    return Account(
+        object_id=text_in(user, "id"),
+        user=name,
+        display_name=text_in(user, "displayName"),
+        kind=kind,
+        enabled=enabled if isinstance(enabled, bool) else None,
+        password_changed_at=text_in(user, "lastPasswordChangeDateTime") or None,
+        mailboxes=_mailboxes(user),
+        domain=home.lower() if kind is Kind.SYNCHRONISED else "",
+        is_restricted=user.get("isManagementRestricted") is True,
+        is_lasting="disablepasswordexpiration" in text_in(user, "passwordPolicies").lower(),
+        said=json.dumps({each: user[each] for each in SELECT if each in user}, ensure_ascii=False),
+    )
 
 
 def _kind(user: dict[str, Any]) -> Kind:
     if user.get("onPremisesSyncEnabled"):
         return Kind.SYNCHRONISED
-    return Kind.GUEST if text_in(user, "userType").lower() == "guest" else Kind.CLOUD
+    return Kind.GUEST if _is_at_home_elsewhere(user) else Kind.CLOUD
+
+
+def _is_at_home_elsewhere(user: dict[str, Any]) -> bool:
+    """Say whether an account's password is held by another tenant or provider. `userType` says nothing of that.
+
+    An account may have several ways to sign in, and is at home here by any of them that is held here. One made by an
+    invitation has #EXT# in its name, which is then no way to sign in.
+    Source: Microsoft's "objectIdentity resource type", and "Properties of a B2B collaboration user".
+    """
+    is_external = "#ext#" in text_in(user, "userPrincipalName").lower()
+    told = user.get("identities")
+    ways = {text_in(way, "signInType").lower() for way in told} if isinstance(told, list) else set()
+    if not ways:
+        return is_external or text_in(user, "creationType").lower() == "invitation"
+    held_here = {"username", "emailaddress"} if is_external else {"username", "emailaddress", "userprincipalname"}
+    return ways.isdisjoint(held_here) and (is_external or "federated" in ways)
 
 
 def _mailboxes(user: dict[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Reading the directory: who is signed in, who holds a role, whom the cohort names, when a password changed."""
+"""Reading the directory: who is signed in, which tenant it is, whom the cohort names, when a password changed."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from batchreset.auth.bearer import read
 from batchreset.clock import utc_now
 from batchreset.errors import DirectoryError, SignInError
-from batchreset.graph.answers import accounts, children, role_name, text_in, values_in
+from batchreset.graph.answers import SELECT, accounts, children, role_name, text_in, values_in
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import MAX_BATCH_BODY
 from batchreset.model import Operator, Reason
@@ -27,7 +28,7 @@ from batchreset.policy.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from batchreset.auth.bearer import Bearer
     from batchreset.graph.session import Exchange, GraphSession
@@ -43,19 +44,16 @@ LOOKUP_SIZE = IN_VALUES * BATCH_REQUESTS
 
 #: Pages of a collection: a hundred thousand entries, where a page holds a hundred.
 _MOST_PAGES = 1000
-_SELECT = (
-    "id,userPrincipalName,displayName,accountEnabled,userType,onPremisesSyncEnabled,lastPasswordChangeDateTime,"
-    "mail,proxyAddresses"
-)
 
 
 class LookUpRefusedError(Exception):
-    """The tenant does not let this sign-in read what was asked, for `reason`."""
+    """The tenant does not let this sign-in read what was asked, for `reason`; `code` is Graph's, in lower case."""
 
     def __init__(self, refused: Refused) -> None:
         """Say what the service said."""
         super().__init__(refused.why)
         self.reason = refused.reason
+        self.code = refused.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,13 @@ class Directory:
         self._turnstile = turnstile
         self._journal = journal
 
+    async def bearer(self) -> Bearer | None:
+        """Return what the token says of itself; None where it is no JWT."""
+        return read(await self._graph.token())
+
     async def operator(self) -> Operator:
         """Say who is signed in, and to which tenant. An application goes by its client id, where its token tells it."""
-        bearer = read(await self._graph.token())
+        bearer = await self.bearer()
         me = None if bearer and bearer.is_app_only else await self._me()
         tenant = await self._tenant(bearer)
         if not text_in(tenant, "id"):
@@ -96,7 +98,7 @@ class Directory:
     async def _me(self) -> dict[str, Any] | None:
         """Read who is signed in; None where it is an application, which Graph has no `me` for (400)."""
         try:
-            return await self._read("/me?$select=id,userPrincipalName", lambda told: bool(text_in(told, "id")))
+            return await self.read("/me?$select=id,userPrincipalName", lambda told: bool(text_in(told, "id")))
         except LookUpRefusedError as error:
             if error.reason is not Reason.REQUEST_REFUSED:
                 raise
@@ -105,7 +107,7 @@ class Directory:
     async def _tenant(self, bearer: Bearer | None) -> dict[str, Any]:
         """Read which tenant this is; where that is refused, the token names it by its id."""
         try:
-            page = await self._read("/organization?$select=id,displayName", _page_of("id"))
+            page = await self.read("/organization?$select=id,displayName", _page_of("id"))
         except LookUpRefusedError:
             if bearer is None or not bearer.tenant_id:
                 raise
@@ -121,13 +123,13 @@ class Directory:
         try:
             if not operator.is_application:
                 path = "/me/transitiveMemberOf/microsoft.graph.directoryRole?$select=id,displayName,roleTemplateId"
-                found = [role_name(role) async for page in self._pages(path) for role in page]
-            elif (bearer := read(await self._graph.token())) and bearer.object_id:
+                found = [role_name(role) async for page in self.pages(path) for role in page]
+            elif (bearer := await self.bearer()) and bearer.object_id:
                 mine = quote(f"principalId eq '{bearer.object_id}'", safe="")
                 path = f"/roleManagement/directory/roleAssignments?$filter={mine}&$expand=roleDefinition"
                 found = [
                     text_in(assigned.get("roleDefinition"), "displayName") or text_in(assigned, "roleDefinitionId")
-                    async for page in self._pages(path)
+                    async for page in self.pages(path)
                     for assigned in page
                 ]
             else:
@@ -136,23 +138,26 @@ class Directory:
             return None
         return frozenset(found) if all(found) else None
 
-    async def privileged(self) -> frozenset[str]:
-        """Return the object ids, in lower case, of all who hold a directory role; read once for the tenant."""
-        found = {
-            text_in(assignment, "principalId").lower()
-            async for page in self._pages(
-                "/roleManagement/directory/roleAssignments?$select=principalId", "principalId"
-            )
-            for assignment in page
-        }
-        return frozenset(found)
+    async def domains(self) -> dict[str, bool]:
+        """Return the tenant's verified domains in lower case, and whether each is federated.
 
-    async def find(self, keys: Sequence[str]) -> dict[str, Account]:
-        """Look up to `LOOKUP_SIZE` accounts up by UPN or object id; return those found, by key.
+        Source: Microsoft's "verifiedDomain resource type".
+        """
+        page = await self.read("/organization?$select=id,verifiedDomains", _page_of("id"))
+        told = [each.get("verifiedDomains") for each in values_in(page) or []]
+        listed = [domain for domains in told if isinstance(domains, list) for domain in domains]
+        return {
+            name.lower(): text_in(domain, "type").lower() == "federated"
+            for domain in listed
+            if (name := text_in(domain, "name"))
+        }
+
+    async def find(self, keys: Sequence[str]) -> dict[str, tuple[Account, ...]]:
+        """Look up to `LOOKUP_SIZE` accounts up by UPN or object id; return those found by key, mostly one for each.
 
         Keys are in lower case (`str.lower`). One $batch, its children retried one by one as they are throttled.
         """
-        found: dict[str, Account] = {}
+        found: dict[str, dict[str, Account]] = defaultdict(dict)
         pending = dict(enumerate(_filters(keys)))
         tries = 0
 
@@ -170,7 +175,9 @@ class Directory:
                     users = accounts(answer.body) if isinstance(child, Accepted) else None
                     if users is not None:
                         del pending[number]
-                        found.update(users)
+                        for user in users:
+                            for key in (user.object_id.lower(), user.user.lower()):
+                                found[key][user.object_id.lower()] = user
             throttled = [(each, result) for each, result in told if isinstance(each, Throttled)]
             longest, its_result = max(throttled, key=lambda each: each[0].retry_after or 0.0, default=told[0])
             self._turnstile.tell(longest, stamp, its_result)
@@ -178,9 +185,11 @@ class Directory:
             return _next([each for each, _ in told], done=not pending, tries=tries, what="the accounts")
 
         await until_decided(attempt)
-        return {key: found[key] for key in keys if key in found}
+        return {key: tuple(found[key].values()) for key in keys if key in found}
 
-    async def _read(self, path: str, fits: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+    async def read(
+        self, path: str, fits: Callable[[dict[str, Any]], bool] = bool, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """GET one thing; retried, also where the answer is no object that `fits`."""
         tries = 0
         body: dict[str, Any] = {}
@@ -188,7 +197,7 @@ class Directory:
         async def attempt() -> _Try:
             nonlocal tries, body
             stamp = await self._turnstile.permit()
-            exchange = await self._graph.send("GET", path)
+            exchange = await self._graph.send("GET", path, headers=headers)
             self._journal(exchange)
             verdict = judge(exchange.result, utc_now())
             self._turnstile.tell(verdict, stamp, exchange.result)
@@ -201,14 +210,16 @@ class Directory:
         await until_decided(attempt)
         return body
 
-    async def _pages(self, path: str, key: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+    async def pages(
+        self, path: str, key: str = "", headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the values of each page, to the end. Each has a text under `key`.
 
         Raises `DirectoryError` where the end does not come, too.
         """
         page = path
         for _ in range(_MOST_PAGES):
-            body = await self._read(page, _page_of(key))
+            body = await self.read(page, _page_of(key), headers)
             yield values_in(body) or []
             link = body.get("@odata.nextLink")
             if link is None:
@@ -262,7 +273,7 @@ def _filters(keys: Sequence[str]) -> Iterator[str]:
     for column, group in (("userPrincipalName", by_name), ("id", by_id)):
         for start in range(0, len(group), IN_VALUES):
             values = ",".join("'" + key.replace("'", "''") + "'" for key in group[start : start + IN_VALUES])
-            yield f"/users?$filter={quote(f'{column} in ({values})', safe='')}&$select={_SELECT}"
+            yield f"/users?$filter={quote(f'{column} in ({values})', safe='')}&$select={','.join(SELECT)}"
 
 
 def _batch(pending: dict[int, str]) -> dict[str, Any]:

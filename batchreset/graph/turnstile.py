@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchreset.policy.hints import Limited, is_near_limit, limited
 from batchreset.policy.pace import Pacer, Stamp
+from batchreset.policy.presence import Presence
 from batchreset.policy.verdict import Ambiguous, Throttled, Transient
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Turnstile:
         self._turn = asyncio.Lock()
         self._held_until = 0.0
         self._precedes: Turnstile | None = None
-        self._waited = 0.0
-        self._asleep_since: float | None = None
+        #: Those who stand here, at this turnstile or one that shares this with it.
+        self.waiting = Presence()
 
     async def permit(self) -> Stamp:
         """Wait for leave to send; hand the stamp back with the answer. Cancelling leaves nothing behind."""
@@ -64,7 +65,7 @@ class Turnstile:
 
     def waited(self, now: float) -> float:
         """Return the seconds in which somebody stood here and was not let through yet."""
-        return self._waited + (now - self._asleep_since if self._asleep_since is not None else 0.0)
+        return self.waiting.lasted(now)
 
     async def let_out(self) -> None:
         """Wait until those who stand here now have left, or might have."""
@@ -82,26 +83,29 @@ class Turnstile:
 
     async def _sleep(self, seconds: float) -> None:
         clock = asyncio.get_running_loop().time
-        self._asleep_since = clock()
+        self.waiting.come(clock())
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._waited, self._asleep_since = self.waited(clock()), None
+            self.waiting.go(clock())
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
     """One turnstile per route, since their quotas differ: what polls may do says nothing about resets.
 
-    They share a gate only where a 429 says that its limit is for more than one of them. Resets go first then.
+    They share a gate only where a 429 says that its limit is for more than one of them. Resets go first then. `steps`
+    is that of the other writes; a moment in which one waits there counts as one in which a reset does.
     """
 
     resets: Turnstile
+    steps: Turnstile = field(default_factory=lambda: Turnstile(Pacer()))
     polls: Turnstile = field(default_factory=lambda: Turnstile(Pacer()))
     reads: Turnstile = field(default_factory=lambda: Turnstile(Pacer()))
 
     def __post_init__(self) -> None:
-        writing, reading = (self.resets,), (self.polls, self.reads)
+        self.steps.waiting = self.resets.waiting
+        writing, reading = (self.resets, self.steps), (self.polls, self.reads)
         sharing = {Limited.WRITE: writing, Limited.READ: reading, Limited.READ_WRITE: (*writing, *reading)}
         for each in sharing[Limited.READ_WRITE]:
             each.sharing = sharing

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from batchreset.policy.evidence import Learned
+from batchreset.policy.steps import after, before, writes_each
 
 if TYPE_CHECKING:
     from batchreset.settings import Settings
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 #: Source: "Identity and access service limits" in Microsoft's "Microsoft Graph service-specific throttling limits".
 _DOCUMENTED = Learned(rate=20.0, allowance=3000, trust=0.0)
 _CALL_SECONDS = 0.35
+#: One worker in so many is for what comes after the resets.
+_CARING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +30,42 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """How long sending will take, in seconds, and by what."""
+    """How many writes a start sends, how long that will take, in seconds, and by what."""
 
     seconds: float
     because: str
+    writes: int
 
 
 def predicted(resets: int, settings: Settings, known: Known | None = None) -> Prediction:
-    """Predict by the slowest of workers, quota and --rate; say which that is, and which quota was reckoned with."""
-    quota, called = _DOCUMENTED, "Graph's documented quota of 20 writes a second"
+    """Predict by the slowest of workers, quota and --rate; say which that is, and which quota was reckoned with.
+
+    What was learned is of resets alone; the documented quota, and --rate, are of what goes with them as well. No more
+    is counted than --limit lets through.
+    """
+    resets = min(resets, settings.limit or resets)
+    writes = resets * writes_each(settings)
+    quotas = [(_seconds(writes, _DOCUMENTED), "Graph's documented quota of 20 writes a second")]
     if known is not None:
-        quota, called = known.learned, f"the {known.learned.rate:.1f} writes a second learned here {_ago(known.days)}"
-    a_second = settings.workers / _CALL_SECONDS
-    at_once = min(resets, quota.allowance)
-    bounds = [
-        Prediction(resets / a_second, f"with --workers {settings.workers}"),
-        Prediction((resets - at_once) / quota.rate, f"by {called}"),
-    ]
+        called = f"the {known.learned.rate:.1f} writes a second learned here {_ago(known.days)}"
+        quotas = [(_seconds(resets, known.learned), called), *(quotas if writes > resets else ())]
+    # The workers who reset do what comes before that, too.
+    calls = max(
+        (1 + len(before(settings))) / settings.workers, len(after(settings)) / max(settings.workers // _CARING, 1)
+    )
+    bounds = [(resets * calls * _CALL_SECONDS, f"with --workers {settings.workers}")]
     if settings.rate:
-        bounds.append(Prediction(resets / settings.rate, f"by --rate {settings.rate:g}"))
-    slowest = max(bounds, key=lambda bound: bound.seconds)
-    if slowest is bounds[1]:
-        return slowest
-    return Prediction(slowest.seconds, f"{slowest.because} ({called} would allow more)")
+        bounds.append((writes / settings.rate, f"by --rate {settings.rate:g}"))
+    slowest, bound = max(bounds, key=itemgetter(0))
+    seconds, quota = max(quotas, key=itemgetter(0))
+    if seconds > slowest:
+        return Prediction(seconds, f"by {quota}", writes)
+    return Prediction(slowest, f"{bound} ({quota} would allow more)", writes)
+
+
+def _seconds(writes: int, quota: Learned) -> float:
+    """Return how long a bucket of that quota takes for so many writes, full as it is at first."""
+    return max(writes - quota.allowance, 0) / quota.rate
 
 
 def _ago(days: int) -> str:

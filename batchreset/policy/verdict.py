@@ -98,10 +98,11 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was applied, and the same request will be refused again."""
+    """Nothing was applied, and the same request will be refused again. `code` is Graph's, in lower case."""
 
     reason: Reason
     why: str
+    code: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def judge(result: Result, now: datetime) -> Verdict:
         return Ambiguous(f"{why}: a redirect, which is not followed")
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(why)
-    return Refused(_reason(result), why)
+    return Refused(_reason(result), why, error_code(result))
 
 
 def _signed_out(answer: Answer) -> SignedOut:

@@ -34,6 +34,7 @@ class Fault(StrEnum):
     SLOW_ANSWER = "slow-answer"
     NO_LOCATION = "no-location"
     REJECTED = "rejected"
+    FORBIDDEN = "forbidden"
 
     OPERATION_FAILS = "operation-fails"
     OPERATION_REJECTS = "operation-rejects"
@@ -74,6 +75,7 @@ STRIKES: Mapping[Fault, Strike] = MappingProxyType(
         Fault.SLOW_ANSWER: Strike(status=202, applied=True, delay=120.0),
         Fault.NO_LOCATION: Strike(status=202, applied=True, times=math.inf, location=False),
         Fault.REJECTED: Strike(status=400, times=math.inf, code="PasswordPolicyViolation"),
+        Fault.FORBIDDEN: Strike(status=403, times=math.inf, code="Authorization_RequestDenied"),
     }
 )
 
@@ -111,7 +113,12 @@ class Route(StrEnum):
     USERS = "users"
     USER = "user"
     ROLES = "roles"
+    ELIGIBLE = "eligible"
     OWN_ROLES = "own-roles"
+    GROUPS = "groups"
+    GROUP = "group"
+    MEMBERS = "members"
+    RISKY = "risky"
     BATCH = "batch"
     OPERATION = "operation"
     RESET = "reset"
@@ -151,17 +158,20 @@ class Outage:
 class Behaviour:
     """Everything about the tenant but its users. A quota of None is no quota.
 
-    `updates` is the quota of PATCH where it has one of its own beside `writes`. `fault_rates` strikes that share of
-    the accounts, drawn once from `seed`. `forbidden` are the routes that the operator's role does not open: they
-    answer 403, as all that needs a role does from `role_ends_at` on. A new password shows in the directory's look-ups
-    `directory_lag` later. Passwords shorter than `shortest_password` are refused,
-    also where the rules would take them. `look_after` is the Retry-After of every reset that is taken; without it one
-    in four has one. Times are seconds of the tenant's life.
+    `updates` is the quota of PATCH where it has one of its own beside `writes`, and `revokes` that of revoking
+    sessions. `fault_rates` strikes that share of the accounts, drawn once from `seed`. `forbidden` are the routes that
+    the operator's role does not open: they answer 403, as all that needs a role does from `role_ends_at` on. Unless
+    `may_activate_roles`, the tenant has no licence for roles that are activated when needed. Operations of accounts
+    that are synchronised from a domain in `dead_writeback` fail. A new password shows in the directory's look-ups
+    `directory_lag` later. Passwords shorter than `shortest_password` are refused, also where the rules would take
+    them. `look_after` is the Retry-After of every reset that is taken; without it one in four has one. Times are
+    seconds of the tenant's life.
     """
 
     seed: int = 0
     writes: Limit | None = DOCUMENTED_WRITES
     updates: Limit | None = None
+    revokes: Limit | None = None
     units: Limit | None = DOCUMENTED_UNITS
     latency: Spread = Spread(0.05, 0.4)
     cloud_operation: Spread = Spread(5.0, 0.6)
@@ -170,6 +180,8 @@ class Behaviour:
     outages: tuple[Outage, ...] = ()
     forbidden: frozenset[Route] = frozenset()
     may_reset_privileged: bool = False
+    may_activate_roles: bool = True
+    dead_writeback: frozenset[str] = frozenset()
     role_ends_at: float = math.inf
     directory_lag: float = 0.0
     look_after: float | None = None

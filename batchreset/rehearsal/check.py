@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ class Claim:
     """What a run says of one row, or of one password handed out for it.
 
     `certainty` is `sure` or `candidate`, and says nothing where there is no password. `object_id` is None where the
-    row names nobody.
+    row names nobody. The last three say whether its sessions were revoked after the reset, and whether it was blocked
+    for sign-in and opened again; None where nothing is said of that.
     """
 
     source: str
@@ -30,6 +32,9 @@ class Claim:
     outcome: Outcome
     password: str | None = field(default=None, repr=False)
     certainty: str = "sure"
+    revoked: bool | None = None
+    disabled: bool | None = None
+    enabled: bool | None = None
 
 
 def disagreements(tenant: Tenant, claims: Iterable[Claim]) -> list[str]:
@@ -52,8 +57,9 @@ def disagreements(tenant: Tenant, claims: Iterable[Claim]) -> list[str]:
         elif any(claim.outcome == Outcome.SUCCEEDED for claim in said):
             found.append(f"{_row(said[0])}: said to be reset, but the tenant has no such account.")
     for object_id, account in tenant.accounts.items():
-        if object_id not in by_account and _has(account, What.APPLIED):
-            found.append(f"{account.user.user_principal_name}: was reset, but no row accounts for it.")
+        if object_id not in by_account and _has(account, What.RECEIVED, What.APPLIED):
+            what = "was reset" if _has(account, What.APPLIED) else "a write was received for it"
+            found.append(f"{account.user.user_principal_name}: {what}, but no row accounts for it.")
     return found
 
 
@@ -74,6 +80,29 @@ def _of(account: Account, said: list[Claim]) -> Iterator[str]:
             yield f"{_row(claim)}: said to be reset, but no new password ever took effect."
         else:
             yield from _of_passwords(account, telling)
+    for claim in telling:
+        yield from _of_steps(account, claim)
+
+
+def _of_steps(account: Account, claim: Claim) -> Iterator[str]:
+    """Yield what is wrong with what a row says of the writes beside its reset."""
+    if claim.revoked and not _was_revoked(account):
+        yield f"{_row(claim)}: its sessions are said to have been revoked, but they were not, or only before the reset."
+    switches = [event.what for event in account.events if event.what in {What.DISABLED, What.ENABLED}]
+    is_left_disabled = switches[-1:] == [What.DISABLED]
+    if claim.disabled and What.DISABLED not in switches:
+        yield f"{_row(claim)}: said to have been blocked for sign-in, but it was not."
+    if claim.enabled and switches[-1:] != [What.ENABLED]:
+        yield f"{_row(claim)}: said to have been opened for sign-in again, but it was not."
+    if claim.disabled is False and is_left_disabled:
+        yield f"{_row(claim)}: was left blocked for sign-in, but nothing says so."
+
+
+def _was_revoked(account: Account) -> bool:
+    """Say whether sessions were revoked after the password in force took effect."""
+    resets = (event.at for event in account.events if event.what is What.APPLIED and event.password == account.password)
+    since = min(resets, default=math.inf)
+    return any(event.what is What.REVOKED and event.at >= since for event in account.events)
 
 
 def _of_passwords(account: Account, said: list[Claim]) -> Iterator[str]:
@@ -85,8 +114,8 @@ def _of_passwords(account: Account, said: list[Claim]) -> Iterator[str]:
         yield f"{_row(given[0])}: none of the candidate passwords is the one in force."
 
 
-def _has(account: Account, what: What) -> bool:
-    return any(event.what is what for event in account.events)
+def _has(account: Account, *whats: What) -> bool:
+    return any(event.what in whats for event in account.events)
 
 
 def _row(claim: Claim) -> str:

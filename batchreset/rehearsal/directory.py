@@ -1,4 +1,7 @@
-"""What OData asks of the directory: `$select`, `$filter` and paging, as far as Graph offers them on users and roles."""
+"""What OData asks of the directory: `$select`, `$filter` and paging, as far as Graph offers them.
+
+What a user shows is here too; what else shows what is said beside its routes.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,61 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from batchreset.rehearsal.exchange import bad
+from batchreset.rehearsal.exchange import Answer, Call, bad
 from batchreset.rehearsal.population import DOMAIN
 
 if TYPE_CHECKING:
-    from batchreset.rehearsal.tenant import Account
+    from batchreset.rehearsal.tenant import Account, Tenant
 
 #: How many values one `in` may list. Source: Graph's error "Too many child clauses ... Max allowed: 15".
 MOST_VALUES = 15
 MOST_PER_PAGE = 999
 USUAL_PER_PAGE = 100
 
-Property = Callable[["Account"], Any]
+Item = TypeVar("Item")
+Property = Callable[[Item], Any]
+_UserProperty = Property["Account"]
 
 
-def _identities(account: Account) -> list[dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Item]):
+    """A type of Graph's by its `name`: all its properties, and those that are shown without `$select`."""
+
+    name: str
+    properties: Mapping[str, Property[Item]]
+    usual: Mapping[str, Property[Item]]
+
+
+def _identities(account: Account) -> list[dict[str, str | None]]:
+    """Say how somebody signs in: by their UPN here, unless another directory vouches for them."""
     user = account.user
-    kind, issuer = ("federated", "ExternalAzureAD") if user.guest else ("userPrincipalName", DOMAIN)
-    return [{"signInType": kind, "issuer": issuer, "issuerAssignedId": user.user_principal_name}]
+    found: list[dict[str, str | None]] = []
+    if user.guest:
+        found.append({"signInType": "federated", "issuer": "ExternalAzureAD", "issuerAssignedId": None})
+    elif user.federated and not user.synchronised:
+        found.append({"signInType": "federated", "issuer": "https://sts.partner.example", "issuerAssignedId": user.id})
+    if not user.guest or "#ext#" in user.user_principal_name.lower():
+        name = user.user_principal_name
+        found.append({"signInType": "userPrincipalName", "issuer": DOMAIN, "issuerAssignedId": name})
+    return found
+
+
+def _user_type(account: Account) -> str:
+    return account.user.user_type or ("Guest" if account.user.guest else "Member")
+
+
+def _creation_type(account: Account) -> str | None:
+    return account.user.creation_type or ("Invitation" if account.user.guest else None)
+
+
+def _if_synchronised(read: Callable[[Account], str]) -> _UserProperty:
+    """Read what only accounts have that come from on-premises."""
+    return lambda account: read(account) if account.user.synchronised else None
 
 
 def _mail(account: Account) -> str:
@@ -44,7 +80,7 @@ def _nothing(_account: Account) -> None:
 
 
 #: What a user has without `$select`, in Graph's order.
-USUAL: Mapping[str, Property] = MappingProxyType(
+USUAL: Mapping[str, _UserProperty] = MappingProxyType(
     {
         "businessPhones": lambda _account: [],
         "displayName": lambda account: account.user.display_name,
@@ -59,43 +95,51 @@ USUAL: Mapping[str, Property] = MappingProxyType(
         "id": lambda account: account.user.id,
     }
 )
-PROPERTIES: Mapping[str, Property] = MappingProxyType(
+PROPERTIES: Mapping[str, _UserProperty] = MappingProxyType(
     {
         **USUAL,
         "accountEnabled": lambda account: account.enabled,
         "createdDateTime": lambda account: account.user.created_at,
+        "creationType": _creation_type,
         "department": _nothing,
         "externalUserState": lambda account: "Accepted" if account.user.guest else None,
         "identities": _identities,
-        "isManagementRestricted": _nothing,
+        "isManagementRestricted": lambda account: account.user.restricted or None,
         "isResourceAccount": _nothing,
         "lastPasswordChangeDateTime": lambda account: account.password_changed_at,
         "onPremisesDistinguishedName": _nothing,
-        "onPremisesDomainName": lambda account: DOMAIN if account.user.synchronised else None,
-        "onPremisesImmutableId": lambda account: account.user.id if account.user.synchronised else None,
-        "onPremisesLastSyncDateTime": lambda account: account.user.created_at if account.user.synchronised else None,
-        "onPremisesSamAccountName": _nothing,
+        "onPremisesDomainName": _if_synchronised(lambda account: account.user.on_premises_domain),
+        "onPremisesImmutableId": _if_synchronised(lambda account: account.user.id),
+        "onPremisesLastSyncDateTime": _if_synchronised(lambda account: account.user.created_at),
+        "onPremisesSamAccountName": _if_synchronised(
+            lambda account: account.user.user_principal_name.partition("@")[0]
+        ),
         "onPremisesSyncEnabled": lambda account: account.user.synchronised or None,
-        "passwordPolicies": _nothing,
+        "passwordPolicies": lambda account: "DisablePasswordExpiration" if account.user.never_expires else None,
         "proxyAddresses": _proxy_addresses,
         "signInSessionsValidFromDateTime": lambda account: account.sessions_valid_from,
-        "userType": lambda account: "Guest" if account.user.guest else "Member",
+        "userType": _user_type,
     }
 )
-_BY_LOWER_NAME = MappingProxyType({name.lower(): name for name in PROPERTIES})
+USER: Kind[Account] = Kind("user", PROPERTIES, USUAL)
 
 
-def selected(select: str | None) -> Mapping[str, Property]:
-    """Return the properties that `$select` names, or the usual ones. Raises `RefusedError` for an unknown name."""
-    if not select:
-        return USUAL
-    found = {}
-    for text in select.split(","):
-        name = _BY_LOWER_NAME.get(text.strip().lower())
-        if name is None:
-            raise bad(f"Could not find a property named '{text.strip()}' on type 'microsoft.graph.user'.", "BadRequest")
-        found[name] = PROPERTIES[name]
-    return found
+def showing(call: Call, kind: Kind[Item]) -> Callable[[Item], dict[str, Any]]:
+    """Return what shows of a thing the properties that `$select` names, or the usual ones.
+
+    Raises `RefusedError` for an unknown name.
+    """
+    chosen = dict(kind.usual)
+    if select := call.query.get("$select"):
+        chosen.clear()
+        names = {name.lower(): name for name in kind.properties}
+        for text in select.split(","):
+            name = names.get(text.strip().lower())
+            if name is None:
+                message = f"Could not find a property named '{text.strip()}' on type 'microsoft.graph.{kind.name}'."
+                raise bad(message, "BadRequest")
+            chosen[name] = kind.properties[name]
+    return lambda thing: {name: read(thing) for name, read in chosen.items()}
 
 
 _STRING = r"'(?:[^']|'')*'"
@@ -127,20 +171,28 @@ def filtered(text: str, names: Sequence[str]) -> tuple[str, list[str]]:
     return name, values
 
 
-def page(items: Sequence[Any], query: Mapping[str, str], url: str) -> tuple[Sequence[Any], str | None]:
-    """Cut the page that `query` asks for out of `items`; return it and the link to the next, which is `url` prolonged.
+def listed(
+    tenant: Tenant,
+    call: Call,
+    items: Sequence[Item],
+    show: Callable[[Item], dict[str, Any]],
+    most: int = MOST_PER_PAGE,
+) -> Answer:
+    """Answer with the page of `items` that a call asks for, each as `show` makes it, and the link to the next.
 
-    Raises `RefusedError` where `$top` or `$skiptoken` make no sense.
+    Raises `RefusedError` where `$top` is above `most`, or it or `$skiptoken` make no sense.
     """
+    query = call.query
     top = query.get("$top", str(USUAL_PER_PAGE))
-    if not (top.isascii() and top.isdigit() and 1 <= int(top) <= MOST_PER_PAGE):
-        raise bad(f"Invalid page size specified: '{top}'. Must be between 1 and {MOST_PER_PAGE} inclusive.")
+    if not (top.isascii() and top.isdigit() and 1 <= int(top) <= most):
+        raise bad(f"Invalid page size specified: '{top}'. Must be between 1 and {most} inclusive.")
     start = _position(query["$skiptoken"]) if "$skiptoken" in query else 0
     end = start + int(top)
-    if end >= len(items):
-        return items[start:], None
-    asked = {name: value for name, value in query.items() if name != "$skiptoken"}
-    return items[start:end], f"{url}?{urlencode({**asked, '$skiptoken': _token(end)}, safe='$')}"
+    body: dict[str, Any] = {"@odata.context": tenant.context("/".join(call.segments[1:]))}
+    if end < len(items):
+        asked = {**query, "$skiptoken": _token(end)}
+        body["@odata.nextLink"] = f"{tenant.url}/{'/'.join(call.segments)}?{urlencode(asked, safe='$')}"
+    return Answer(200, {**body, "value": [show(item) for item in items[start:end]]})
 
 
 def _token(position: int) -> str:

@@ -1,18 +1,16 @@
-"""The routes that read: users, the organisation, holders of roles, operations."""
+"""The routes that read: users, the organisation, operations."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_OID, uuid5
+from typing import TYPE_CHECKING
 
 from batchreset.rehearsal import directory
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD
 from batchreset.rehearsal.exchange import Answer, Call, denied, not_found
-from batchreset.rehearsal.population import DOMAIN, OPERATOR, ROLE_NAMES, TENANT_ID, TENANT_NAME
+from batchreset.rehearsal.population import DOMAIN, OPERATOR, TENANT_ID, TENANT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from batchreset.rehearsal.tenant import Account, Tenant
 
@@ -29,7 +27,7 @@ def user(tenant: Tenant, call: Call) -> Answer:
 
 def users(tenant: Tenant, call: Call) -> Answer:
     """GET /users, all of them or those named by `$filter`."""
-    properties = directory.selected(call.query.get("$select"))
+    show = directory.showing(call, directory.USER)
     accounts: Sequence[Account]
     if "$filter" in call.query:
         name, values = directory.filtered(call.query["$filter"], ("userPrincipalName", "id"))
@@ -39,43 +37,17 @@ def users(tenant: Tenant, call: Call) -> Answer:
         accounts = [account for account in named if read(account).lower() in keys]
     else:
         accounts = list(tenant.accounts.values())
-    some, link = directory.page(accounts, call.query, f"{tenant.url}/v1.0/users")
-    found = [{name: read(tenant.up_to_date(account)) for name, read in properties.items()} for account in some]
-    return _collection(tenant, "users", found, link)
+    return directory.listed(tenant, call, accounts, lambda account: show(tenant.up_to_date(account)))
 
 
-def organization(tenant: Tenant, _call: Call) -> Answer:
-    """GET /organization."""
-    domains = [{"name": DOMAIN, "isDefault": True, "isInitial": True, "type": "Managed"}]
-    return _collection(
-        tenant, "organization", [{"id": TENANT_ID, "displayName": TENANT_NAME, "verifiedDomains": domains}]
-    )
-
-
-def roles(tenant: Tenant, call: Call) -> Answer:
-    """GET /roleManagement/directory/roleAssignments."""
-    assigned: list[dict[str, Any]] = [
-        {"id": f"{role}-{holder}", "principalId": holder, "roleDefinitionId": role, "directoryScopeId": "/"}
-        for holder, role in tenant.holders_of_roles()
+def organization(tenant: Tenant, call: Call) -> Answer:
+    """GET /organization, whole whatever `$select` names."""
+    domains = [
+        {"name": name, "type": kind, "isDefault": name == DOMAIN, "isInitial": name == DOMAIN}
+        for name, kind in tenant.domains.items()
     ]
-    if "$filter" in call.query:
-        name, values = directory.filtered(call.query["$filter"], ("principalId", "roleDefinitionId"))
-        assigned = [one for one in assigned if one[name] in values]
-    path = "roleManagement/directory/roleAssignments"
-    some, link = directory.page(assigned, call.query, f"{tenant.url}/v1.0/{path}")
-    name = call.query.get("$expand", "")
-    found = [{**one, name: _EXPANDED[name](tenant, one)} if name in _EXPANDED else one for one in some]
-    return _collection(tenant, path, found, link)
-
-
-def own_roles(tenant: Tenant, _call: Call) -> Answer:
-    """GET /me/transitiveMemberOf/microsoft.graph.directoryRole."""
-    held = OPERATOR.roles if tenant.has_role else ()
-    found = [
-        {"id": str(uuid5(NAMESPACE_OID, role)), "displayName": ROLE_NAMES[role], "roleTemplateId": role}
-        for role in held
-    ]
-    return _collection(tenant, "directoryRoles", found)
+    found = [{"id": TENANT_ID, "displayName": TENANT_NAME, "verifiedDomains": domains}]
+    return directory.listed(tenant, call, found, dict)
 
 
 def operation(tenant: Tenant, call: Call) -> Answer:
@@ -100,30 +72,8 @@ def operation(tenant: Tenant, call: Call) -> Answer:
 
 
 def _one(tenant: Tenant, call: Call, name: str) -> Answer:
-    properties = directory.selected(call.query.get("$select"))
+    show = directory.showing(call, directory.USER)
     account = tenant.find(name)
     if account is None:
         raise not_found(name)
-    found = {name: read(account) for name, read in properties.items()}
-    return Answer(200, {"@odata.context": tenant.context("users/$entity"), **found})
-
-
-def _principal(tenant: Tenant, assigned: dict[str, Any]) -> dict[str, Any]:
-    holder = assigned["principalId"]
-    kind = "user" if holder.lower() in tenant.accounts else "servicePrincipal"
-    return {"@odata.type": f"#microsoft.graph.{kind}", "id": holder}
-
-
-def _role_definition(_tenant: Tenant, assigned: dict[str, Any]) -> dict[str, Any]:
-    role = assigned["roleDefinitionId"]
-    return {"id": role, "displayName": ROLE_NAMES.get(role), "templateId": role, "isBuiltIn": True}
-
-
-_EXPANDED: Mapping[str, Callable[[Tenant, dict[str, Any]], dict[str, Any]]] = MappingProxyType(
-    {"principal": _principal, "roleDefinition": _role_definition}
-)
-
-
-def _collection(tenant: Tenant, name: str, items: list[dict[str, Any]], link: str | None = None) -> Answer:
-    following = {"@odata.nextLink": link} if link else {}
-    return Answer(200, {"@odata.context": tenant.context(name), **following, "value": items})
+    return Answer(200, {"@odata.context": tenant.context("users/$entity"), **show(account)})

@@ -29,6 +29,15 @@ class _Openers:
 
 _READ_USERS = "User.Read.All User.ReadWrite.All Directory.Read.All Directory.ReadWrite.All"
 _READ_ROLES = "RoleManagement.Read.Directory RoleManagement.ReadWrite.Directory Directory.Read.All"
+_READ_ELIGIBILITY = (
+    "RoleEligibilitySchedule.Read.Directory RoleEligibilitySchedule.ReadWrite.Directory "
+    "RoleManagement.Read.Directory RoleManagement.Read.All RoleManagement.ReadWrite.Directory"
+)
+_READ_GROUPS = (
+    "GroupMember.Read.All GroupMember.ReadWrite.All Group.Read.All Group.ReadWrite.All "
+    "Directory.Read.All Directory.ReadWrite.All"
+)
+_READ_RISK = "IdentityRiskyUser.Read.All IdentityRiskyUser.ReadWrite.All"
 _READ_ORGANIZATION = "Organization.Read.All Directory.Read.All Directory.ReadWrite.All"
 _READ_METHODS = "UserAuthenticationMethod.Read.All UserAuthenticationMethod.ReadWrite.All"
 
@@ -42,6 +51,11 @@ _OPENED_BY: Mapping[str, _Openers] = MappingProxyType(
         Route.USERS: _Openers(_READ_USERS, _READ_USERS),
         Route.USER: _Openers(_READ_USERS, _READ_USERS),
         Route.ROLES: _Openers(_READ_ROLES, _READ_ROLES),
+        Route.ELIGIBLE: _Openers(_READ_ELIGIBILITY, _READ_ELIGIBILITY),
+        Route.GROUPS: _Openers(_READ_GROUPS, _READ_GROUPS),
+        Route.GROUP: _Openers(_READ_GROUPS, _READ_GROUPS),
+        Route.MEMBERS: _Openers(_READ_GROUPS, _READ_GROUPS),
+        Route.RISKY: _Openers(_READ_RISK, _READ_RISK),
         Route.OPERATION: _Openers(_READ_METHODS, ""),
         Route.RESET: _Openers("UserAuthenticationMethod.ReadWrite.All", ""),
         Route.REVOKE: _Openers(

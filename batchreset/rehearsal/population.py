@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from batchreset.rehearsal.behaviour import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 TENANT_ID = "7f1c9f6e-3c58-4d0e-9a53-52d3c0a1b6f4"
 TENANT_NAME = "Contoso Rehearsal"
@@ -50,9 +50,42 @@ class User:
     enabled: bool = True
     guest: bool = False
     synchronised: bool = False
+    #: Where it comes from, if it is synchronised.
+    on_premises_domain: str = "corp.contoso.example"
     federated: bool = False
+    #: `Guest` or `Member`; empty for what goes with `guest`.
+    user_type: str = ""
+    #: None for what goes with `guest`.
+    creation_type: str | None = None
+    #: A member of a restricted management administrative unit.
+    restricted: bool = False
+    never_expires: bool = False
     roles: tuple[str, ...] = ()
+    #: Roles that it may activate.
+    eligible_roles: tuple[str, ...] = ()
+    #: `low`, `medium` or `high` where it is at risk.
+    risk: str = ""
     faults: tuple[Fault, ...] = ()
+    #: What goes wrong with the writes that set no password.
+    step_faults: tuple[Fault, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """The domain that it signs in by, in lower case."""
+        return self.user_principal_name.rpartition("@")[2].lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group as the directory holds it. `members` are object ids of users and of other groups."""
+
+    id: str
+    display_name: str
+    members: tuple[str, ...] = ()
+    is_assignable_to_role: bool = False
+    roles: tuple[str, ...] = ()
+    #: Roles that its members may activate.
+    eligible_roles: tuple[str, ...] = ()
 
 
 OPERATOR = User(
@@ -60,6 +93,17 @@ OPERATOR = User(
     user_principal_name=f"operator@{DOMAIN}",
     display_name="Rehearsal Operator",
     roles=(AUTHENTICATION_ADMINISTRATOR,),
+)
+
+#: Kept for when nobody else gets in, and never part of a cohort.
+BREAK_GLASS = tuple(
+    User(
+        id=f"5d1f0c3a-8e2b-4c47-9a60-b3f7d2e4810{number}",
+        user_principal_name=f"break-glass-{number}@{DOMAIN}",
+        display_name=f"Break Glass {number}",
+        never_expires=True,
+    )
+    for number in (1, 2)
 )
 
 #: From how many accounts on every awkward kind is there at least once.
@@ -85,18 +129,29 @@ AWKWARD: Mapping[str, tuple[float, Callable[[User], User] | None]] = MappingProx
         "fails": (0.005, _becomes(faults=(Fault.OPERATION_FAILS,))),
         "rejected": (0.005, _becomes(faults=(Fault.REJECTED,))),
         "unavailable": (0.01, _becomes(faults=(Fault.UNAVAILABLE,))),
+        # One, where there are enough.
+        "never ends": (0.0, _becomes(faults=(Fault.OPERATION_NEVER_ENDS,))),
+        "restricted": (0.005, _becomes(restricted=True)),
+        "service account": (0.01, _becomes(never_expires=True)),
+        "may activate a role": (0.005, _becomes(eligible_roles=(USER_ADMINISTRATOR,))),
     }
 )
+#: Of the simulated tenant's accounts, one in so many is at risk: each time at the next of these levels.
+_AT_RISK_EVERY = 20
+_RISKS = ("high", "medium", "low")
+#: How many accounts leaked, half of them each time.
+_LEAKED = 30
 
 
 def populate(identifiers: Iterable[str], seed: int = 0, *, plain: bool = False) -> list[User]:
     """Make up an account for each UPN or object id, most of them ordinary and a few of every awkward kind.
 
-    Identifiers are compared without regard to case; what is neither UPN nor GUID gets no account, and the operator's
-    own is there already. The same identifiers and seed give the same accounts. With `plain`, all are ordinary.
+    Identifiers are compared without regard to case; what is neither UPN nor GUID gets no account, and those of the
+    operator and for emergencies are there already. The same identifiers and seed give the same accounts. With `plain`,
+    all are ordinary.
     """
     rng = random.Random(seed)
-    own = {OPERATOR.id, OPERATOR.user_principal_name}
+    own = {name for user in (OPERATOR, *BREAK_GLASS) for name in (user.id, user.user_principal_name)}
     keys = dict.fromkeys(key for text in identifiers if (key := text.strip().lower()) not in own)
     users = [user for key in keys if (user := _ordinary(key, rng))]
     if plain:
@@ -107,10 +162,36 @@ def populate(identifiers: Iterable[str], seed: int = 0, *, plain: bool = False) 
         for _ in range(_number(share, len(users))):
             index = order.pop()
             changed[index] = becomes(users[index]) if becomes else None
-    if len(users) >= ENOUGH_FOR_ALL_KINDS:
-        index = order.pop()
-        changed[index] = replace(users[index], faults=(Fault.OPERATION_NEVER_ENDS,))
     return [user for index, ordinary in enumerate(users) if (user := changed.get(index, ordinary))]
+
+
+def at_risk(users: Sequence[User]) -> list[User]:
+    """Put a twentieth of the accounts at risk, the first among them."""
+    return [
+        user if index % _AT_RISK_EVERY else replace(user, risk=_RISKS[index // _AT_RISK_EVERY % len(_RISKS)])
+        for index, user in enumerate(users)
+    ]
+
+
+def groups_of(users: Sequence[User], seed: int = 0) -> list[Group]:
+    """Make up the groups of a tenant with these users, drawn by `seed`.
+
+    "Emergency access" holds the break-glass accounts and may be given roles. "Leaked accounts" are thirty of the users,
+    or all where there are fewer, in two groups within it.
+    """
+    chosen = sorted(random.Random(seed).sample(range(len(users)), min(_LEAKED, len(users))))
+    leaked = [users[index].id for index in chosen]
+    dumps = [_group(f"Leaked accounts: dump {number + 1}", leaked[number::2]) for number in range(2)]
+    emergency = _group("Emergency access", [user.id for user in BREAK_GLASS])
+    return [
+        replace(emergency, is_assignable_to_role=True, roles=(GLOBAL_ADMINISTRATOR,)),
+        _group("Leaked accounts", [dump.id for dump in dumps]),
+        *dumps,
+    ]
+
+
+def _group(name: str, members: Iterable[str]) -> Group:
+    return Group(id=str(uuid5(NAMESPACE_OID, name)), display_name=name, members=tuple(members))
 
 
 def _number(share: float, size: int) -> int:
@@ -122,7 +203,7 @@ def _ordinary(key: str, rng: random.Random) -> User | None:
     object_id = str(UUID(int=rng.getrandbits(128), version=4))
     age = timedelta(seconds=rng.randrange(3 * 365 * 86400))
     created = datetime(2022, 1, 1, tzinfo=UTC) + age / 3
-    if _is_guid(key):
+    if is_guid(key):
         object_id, upn = key, f"user.{key[-12:]}@{DOMAIN}"
     elif "@" in key:
         upn = key
@@ -142,5 +223,6 @@ def iso(moment: datetime) -> str:
     return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
-def _is_guid(text: str) -> bool:
+def is_guid(text: str) -> bool:
+    """Say whether a text in lower case is written as an object id."""
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None

@@ -14,7 +14,7 @@ from uuid import uuid4
 from multidict import CIMultiDict
 from yarl import URL
 
-from batchreset.rehearsal import lookups, writes
+from batchreset.rehearsal import groups, lookups, risk, roles, writes
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD, WRITES, Route
 from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object
 from batchreset.rehearsal.permissions import is_permitted
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MOST_IN_A_BATCH = 20
 #: The share of a quota from which on answers tell how much is in use, and the most that they tell.
 _NEAR, _MOST_TOLD = 0.8, 1.8
+#: What a read without `$select` costs in resource units, where that is more than one. Source: "Identity and access
+#: service limits" in Microsoft's throttling limits.
+_UNITS: Mapping[Route, int] = MappingProxyType({Route.ME: 2, Route.USER: 2, Route.USERS: 2, Route.MEMBERS: 5})
 #: What is open to holders of a directory role only. Source: "Permissions" on each route's page of the Graph reference.
 _NEED_A_ROLE = WRITES | {Route.OPERATION}
 
@@ -41,8 +44,13 @@ _HANDLERS: Mapping[Route, Callable[[Tenant, Call], Answer]] = MappingProxyType(
         Route.ORGANIZATION: lookups.organization,
         Route.USERS: lookups.users,
         Route.USER: lookups.user,
-        Route.ROLES: lookups.roles,
-        Route.OWN_ROLES: lookups.own_roles,
+        Route.ROLES: roles.assignments,
+        Route.ELIGIBLE: roles.eligible,
+        Route.OWN_ROLES: roles.own,
+        Route.GROUPS: groups.groups,
+        Route.GROUP: groups.group,
+        Route.MEMBERS: groups.transitive_members,
+        Route.RISKY: risk.risky_users,
         Route.OPERATION: lookups.operation,
         Route.RESET: writes.reset,
         Route.UPDATE: writes.update,
@@ -56,6 +64,13 @@ _ROUTES: Mapping[str, Route] = MappingProxyType(
         "GET v1.0/users": Route.USERS,
         "GET v1.0/users/*": Route.USER,
         "GET v1.0/roleManagement/directory/roleAssignments": Route.ROLES,
+        "GET v1.0/roleManagement/directory/roleEligibilityScheduleInstances": Route.ELIGIBLE,
+        "GET v1.0/groups": Route.GROUPS,
+        "GET v1.0/groups/*": Route.GROUP,
+        "GET v1.0/groups/*/transitiveMembers/microsoft.graph.user": Route.MEMBERS,
+        # As Microsoft's own client calls it.
+        "GET v1.0/groups/*/transitiveMembers/graph.user": Route.MEMBERS,
+        "GET v1.0/identityProtection/riskyUsers": Route.RISKY,
         "GET v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole": Route.OWN_ROLES,
         "POST v1.0/$batch": Route.BATCH,
         "GET v1.0/users/*/authentication/operations/*": Route.OPERATION,
@@ -72,9 +87,14 @@ class Service:
     def __init__(self, tenant: Tenant) -> None:
         """Begin with untouched quotas."""
         self._tenant = tenant
-        self._writes = tenant.behaviour.writes.start() if tenant.behaviour.writes else None
-        self._updates = tenant.behaviour.updates.start() if tenant.behaviour.updates else self._writes
-        self._units = tenant.behaviour.units.start() if tenant.behaviour.units else None
+        behaviour = tenant.behaviour
+        self._units = behaviour.units.start() if behaviour.units else None
+        writes = behaviour.writes.start() if behaviour.writes else None
+        self._writes: Mapping[Route, Quota | None] = {
+            Route.RESET: writes,
+            Route.UPDATE: behaviour.updates.start() if behaviour.updates else writes,
+            Route.REVOKE: behaviour.revokes.start() if behaviour.revokes else writes,
+        }
 
     def answer(self, call: Call) -> Answer:
         """Answer one call, and count it."""
@@ -132,11 +152,11 @@ class Service:
         """
         now, spent = self._tenant.now, [self._units]
         if route in WRITES:
-            quota = self._updates if route is Route.UPDATE else self._writes
+            quota = self._writes[route]
             _take(quota, now, 1, "Write")
             spent.append(quota)
-        is_dear = route in {Route.USER, Route.USERS, Route.ME} and "$select" not in call.query
-        _take(self._units, now, 2 if is_dear else 1, "ReadWrite")
+        units = _UNITS.get(route, 1) - ("$select" in call.query)
+        _take(self._units, now, max(units, 1), "ReadWrite")
         usage = max((quota.usage for quota in spent if quota and quota.limit.tells_usage), default=0.0)
         return {"x-ms-throttle-limit-percentage": f"{min(usage, _MOST_TOLD):.2f}"} if usage > _NEAR else {}
 
@@ -178,7 +198,7 @@ def segments_of(path: str) -> tuple[str, ...]:
 def route_of(method: str, segments: tuple[str, ...]) -> Route:
     """Say which route a request takes, whoever and whichever operation it is about."""
     shape = list(segments)
-    if shape[1:2] == ["users"]:
+    if shape[1:2] in (["users"], ["groups"]):
         shape[2:3] = "*" * len(shape[2:3])
         if shape[4:5] == ["operations"]:
             shape[5:6] = "*" * len(shape[5:6])

@@ -46,6 +46,8 @@ class Application:
             "User-PasswordProfile.ReadWrite.All",
             "UserAuthenticationMethod.ReadWrite.All",
             "RoleManagement.Read.Directory",
+            "GroupMember.Read.All",
+            "IdentityRiskyUser.Read.All",
         }
     )
     application: frozenset[str] = frozenset(
@@ -56,6 +58,8 @@ class Application:
             "User.EnableDisableAccount.All",
             "User-PasswordProfile.ReadWrite.All",
             "RoleManagement.Read.Directory",
+            "GroupMember.Read.All",
+            "IdentityRiskyUser.Read.All",
         }
     )
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from batchreset.rehearsal.behaviour import COURSES, ORDINARY_COURSE, STRIKES, Behaviour, Course, Fault, Route, Strike
-from batchreset.rehearsal.population import OPERATOR, USER_ADMINISTRATOR, User, iso
+from batchreset.rehearsal.population import OPERATOR, Group, User, iso
 from batchreset.rehearsal.signin import SignIns
 from batchreset.rehearsal.tokens import Grant, Tokens
 from batchreset.rehearsal.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
 
 #: How long an operation can be read.
 OPERATION_KEPT = 24 * 3600.0
@@ -32,6 +32,8 @@ MINIMUM_AGE = 24 * 3600.0
 NOT_STARTED_SHARE, NOT_STARTED_MOST = 0.2, 2.0
 #: `statusDetail` of an operation that succeeded. Source: Microsoft's "Get longRunningOperation".
 RESET_SUCCESS = "ResetSuccess"
+#: That of one which no on-premises agent took up.
+WRITEBACK_AWAY = "OnPremisesConnectivityFailure"
 
 
 class What(StrEnum):
@@ -47,8 +49,11 @@ class What(StrEnum):
     APPLIED = "applied"
     #: An operation ended without effect.
     FAILED = "failed"
-    #: Its sessions were revoked, or it was blocked or opened for sign-in.
-    CHANGED = "changed"
+    #: Its sessions were revoked.
+    REVOKED = "revoked"
+    #: It was blocked for sign-in, or opened again.
+    DISABLED = "disabled"
+    ENABLED = "enabled"
 
 
 class MustChange(StrEnum):
@@ -111,14 +116,15 @@ class Account:
     unseen: tuple[float, str] | None = None
     under_way: list[Operation] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    strikes: Counter[Fault] = field(default_factory=Counter)
+    #: How often each fault has struck: its resets, and each kind of other write for itself.
+    strikes: Counter[Fault | tuple[What, Fault]] = field(default_factory=Counter)
 
-    def struck(self) -> Strike | None:
-        """Return what goes wrong with the reset request that has just arrived, if anything does."""
-        for fault in self.faults:
-            strike = STRIKES.get(fault)
-            if strike is not None and self.strikes[fault] < strike.times:
-                self.strikes[fault] += 1
+    def struck(self, step: What | None = None) -> Strike | None:
+        """Return what goes wrong with the reset, or other `step`, that has just been asked for, if anything does."""
+        for fault in self.user.step_faults if step else self.faults:
+            strike, counted = STRIKES.get(fault), (step, fault) if step else fault
+            if strike is not None and self.strikes[counted] < strike.times:
+                self.strikes[counted] += 1
                 return strike
         return None
 
@@ -129,13 +135,20 @@ class Account:
 
 
 class Tenant:
-    """A directory of `users` and the operator, behaving as told, which remembers everything that happened.
+    """A directory of `users`, `groups` and the operator, behaving as told, which remembers everything that happened.
 
+    `domains` are the verified ones, each `Managed` or `Federated`; by default those of all users, managed.
     `token` is a bearer token that it takes: the operator's, with every permission. Others are issued by `sign_ins`
     and known to `tokens`. Its time is `now`, in seconds: it passes only while the tenant is served.
     """
 
-    def __init__(self, users: Iterable[User] = (), behaviour: Behaviour | None = None) -> None:
+    def __init__(
+        self,
+        users: Iterable[User] = (),
+        behaviour: Behaviour | None = None,
+        groups: Iterable[Group] = (),
+        domains: Mapping[str, str] | None = None,
+    ) -> None:
         """Open the tenant's books."""
         self.behaviour = behaviour or Behaviour()
         self.token = secrets.token_urlsafe(32)
@@ -156,6 +169,9 @@ class Tenant:
         self._by_name: dict[str, Account] = {}
         for user in (OPERATOR, *users):
             self._admit(user)
+        self.groups = {group.id.lower(): group for group in groups}
+        found = (account.user.domain for account in self.accounts.values())
+        self.domains = dict.fromkeys(found, "Managed") if domains is None else dict(domains)
 
     @property
     def now(self) -> float:
@@ -217,17 +233,6 @@ class Tenant:
         self.tokens.revoke()
         self.sign_ins.revoke()
 
-    def holders_of_roles(self) -> Iterator[tuple[str, str]]:
-        """Yield each assignment of a directory role: the holder's object id, and the role definition's.
-
-        Applications that sign in are User Administrators, for as long as whoever is signed in holds a role.
-        """
-        for account in self.accounts.values():
-            if account.user.id != OPERATOR.id or self.has_role:
-                yield from ((account.user.id, role) for role in account.user.roles)
-        if self.has_role:
-            yield from ((each.object_id, USER_ADMINISTRATOR) for each in self.behaviour.sign_in.applications)
-
     def note(self, account: Account, what: What, client_request_id: str | None) -> None:
         """Remember what has just happened to an account."""
         account.events.append(Event(self.now, what, client_request_id, account.password))
@@ -277,6 +282,8 @@ class Tenant:
                 account.events.append(failed)
 
     def _on_premises(self, account: Account, operation: Operation) -> str:
+        if account.user.synchronised and account.user.on_premises_domain in self.behaviour.dead_writeback:
+            return WRITEBACK_AWAY
         too_soon = account.reset_at is not None and operation.ends_at - account.reset_at < MINIMUM_AGE
         too_short = len(operation.password) < self.behaviour.shortest_password
         refused = account.user.synchronised and (too_soon or too_short)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad, denied, error, json_object, not_found
 from batchreset.rehearsal.population import OPERATOR
+from batchreset.rehearsal.roles import is_privileged
 from batchreset.rehearsal.tenant import MustChange, What
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def reset(tenant: Tenant, call: Call) -> Answer:
     password = call.properties().get("newPassword")
     if password is None and account.user.synchronised:
         raise bad("A new password must be given for a user that is synchronised from on-premises.")
-    if account.user.federated and not account.user.synchronised:
+    if _is_federated(tenant, account) and not account.user.synchronised:
         raise bad(_NOT_HELD_HERE)
     _check_password(tenant, account, password)
-    return _under_faults(account, lambda: _begin(tenant, call, account, password))
+    return _under_faults(account.struck(), lambda: _begin(tenant, call, account, password))
 
 
 def update(tenant: Tenant, call: Call) -> Answer:
@@ -45,24 +46,29 @@ def update(tenant: Tenant, call: Call) -> Answer:
     account, changes = _writable(tenant, call), call.properties()
     profile = json_object(changes.get("passwordProfile"))
     if profile.get("password") is None:
-        return _apply(tenant, call, account, {**changes, "passwordProfile": {}})
+        strike = account.struck(_switch(changes)) if "accountEnabled" in changes else None
+        return _under_faults(strike, lambda: _apply(tenant, call, account, {**changes, "passwordProfile": {}}))
     if account.user.synchronised:
         raise bad(
             "Unable to update the specified properties for on-premises mastered Directory Sync objects "
             "or objects currently undergoing migration."
         )
-    if account.user.federated:
+    if _is_federated(tenant, account):
         raise bad(_NOT_HELD_HERE)
     _check_password(tenant, account, profile["password"], "Request_BadRequest")
-    return _under_faults(account, lambda: _apply(tenant, call, account, changes))
+    return _under_faults(account.struck(), lambda: _apply(tenant, call, account, changes))
 
 
 def revoke(tenant: Tenant, call: Call) -> Answer:
     """POST /users/{id or UPN}/revokeSignInSessions."""
     account = _writable(tenant, call)
-    account.sessions_valid_from = tenant.wall(tenant.now)
-    tenant.note(account, What.CHANGED, call.client_request_id)
-    return Answer(200, {"@odata.context": tenant.context("Edm.Boolean"), "value": True})
+
+    def carry_out() -> Answer:
+        account.sessions_valid_from = tenant.wall(tenant.now)
+        tenant.note(account, What.REVOKED, call.client_request_id)
+        return Answer(200, {"@odata.context": tenant.context("Edm.Boolean"), "value": True})
+
+    return _under_faults(account.struck(What.REVOKED), carry_out)
 
 
 def is_acceptable(password: object, shortest: int = 0) -> bool:
@@ -84,8 +90,12 @@ def _apply(tenant: Tenant, call: Call, account: Account, changes: Mapping[str, A
         account.must_change = _must_change(profile)
     if "accountEnabled" in changes:
         account.enabled = bool(changes["accountEnabled"])
-        tenant.note(account, What.CHANGED, call.client_request_id)
+        tenant.note(account, _switch(changes), call.client_request_id)
     return Answer(204)
+
+
+def _switch(changes: Mapping[str, Any]) -> What:
+    return What.ENABLED if changes["accountEnabled"] else What.DISABLED
 
 
 def _must_change(profile: Mapping[str, Any]) -> MustChange:
@@ -108,16 +118,15 @@ def _begin(tenant: Tenant, call: Call, account: Account, password: str | None) -
     return Answer(202, body if made else None, headers)
 
 
-def _under_faults(account: Account, carry_out: Callable[[], Answer]) -> Answer:
-    """Carry out a write that sets a password, unless something goes wrong with it before or after."""
-    strike = account.struck()
+def _under_faults(strike: Strike | None, carry_out: Callable[[], Answer]) -> Answer:
+    """Carry out a write, unless something goes wrong with it before or after."""
     if strike is None:
         return carry_out()
     return _spoilt(strike, carry_out() if strike.applied else None)
 
 
 def _spoilt(strike: Strike, usual: Answer | None) -> Answer:
-    """Return what a fault makes of the `usual` answer, which is None where no reset was begun."""
+    """Return what a fault makes of the `usual` answer, which is None where nothing was done."""
     headers = {"Retry-After": strike.retry_after} if strike.retry_after else {}
     if strike.status is None:
         return Answer(None)
@@ -140,11 +149,17 @@ def _writable(tenant: Tenant, call: Call) -> Account:
         raise not_found(call.user)
     if account.user.id == OPERATOR.id:
         raise denied("The operation cannot be performed on a user's own account.")
-    if account.user.roles and not tenant.behaviour.may_reset_privileged:
+    if account.user.restricted:
+        raise denied()
+    if is_privileged(tenant, account) and not tenant.behaviour.may_reset_privileged:
         raise denied()
     if account.user.guest:
         raise bad(_NOT_HELD_HERE)
     return account
+
+
+def _is_federated(tenant: Tenant, account: Account) -> bool:
+    return account.user.federated or tenant.domains.get(account.user.domain) == "Federated"
 
 
 def _check_password(tenant: Tenant, account: Account, password: object, code: str = "PasswordPolicyViolation") -> None:

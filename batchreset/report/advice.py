@@ -5,10 +5,14 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchreset.model import Reason
+from batchreset.model import Kind, Mark, Reason, RevokeSessions
+from batchreset.report.summary import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from batchreset.report.summary import Summary
+    from batchreset.status.record import RunRecord
 
 
 class Advice(NamedTuple):
@@ -173,12 +177,50 @@ NOT_DONE = Advice(
 HAND_OVER = "Hand the new passwords over where an attacker does not read along; `batchreset passwords` opens them."
 NONE_KEPT = "No password was kept: users set their own by self-service reset, or are given one there."
 
-#: What a reset leaves untouched. Source: Microsoft's guidance on revoking access and on compromised accounts.
-AFTERWARDS = (
-    "Revoke the sessions: a sign-in that was not made with the password can outlive the reset.",
-    "Review sign-in methods, app passwords, mailbox rules, forwarding, and the consents given to applications.",
-    "Accounts that are synchronised from on-premises are reset twice, there and here.",
+#: What a reset leaves as it is. Source: Microsoft's "Revoke user access in Microsoft Entra ID" and "Responding to a
+#: compromised email account".
+_LEFT_AS_IT_IS = (
+    "Sign-in methods: remove the phones, authenticators, passkeys and app passwords that an attacker may have added.",
+    "Mailboxes: look for inbox rules and forwarding that somebody else set up.",
+    "Applications: look through the consents they gave; those go on working whatever the password.",
 )
+#: What accounts at risk are counted as.
+AT_RISK = "at risk"
+#: What there is to do for some of the accounts that were reset, by their kind, mark or risk.
+_FOR_SOME: Mapping[str, str] = MappingProxyType(
+    {
+        Kind.SYNCHRONISED: "Synchronised accounts ({:,}): reset them a second time on-premises, where a hash of the "
+        "old password may still serve. Whether another must be chosen at the next sign-in is not known; the one handed "
+        "over may stay.",
+        Mark.PRIVILEGED: "Holders of a directory role ({:,}): look through what they changed in the tenant, such as "
+        "role assignments, applications and their credentials.",
+        Mark.SERVICE: "Likely service accounts ({:,}): give the new password to the programs that use the old one.",
+        Mark.DISABLED: "Blocked already before this run ({:,}): their sign-in still is.",
+        # Source: "Remediate risks and unblock users" of Microsoft Entra ID Protection.
+        AT_RISK: "Users at risk ({:,}): in Identity Protection they stay so until it is dismissed or remediated there; "
+        "an administrator's reset need not do it.",
+    }
+)
+_SESSIONS_STAY = (
+    "Sessions: they go on, since `--revoke-sessions never` left them alone; revoke them wherever somebody else may be "
+    "signed in."
+)
+#: Source: "Continuous access evaluation" of Microsoft Entra: tokens of clients without it last about an hour.
+_TOKENS_LAST = (
+    "Applications without continuous access evaluation may go on for up to an hour after the sessions were revoked."
+)
+
+
+def afterwards(run: RunRecord, summary: Summary, reset: Mapping[str, int]) -> list[str]:
+    """Say what there is to do for the accounts that were reset; `reset` counts them by kind, mark and risk."""
+    steps = [HAND_OVER if summary.passwords_kept else NONE_KEPT]
+    if run.settings.get("revoke_sessions") == RevokeSessions.NEVER:
+        steps.append(_SESSIONS_STAY)
+    steps += _LEFT_AS_IT_IS
+    steps += [step.format(reset[each]) for each, step in _FOR_SOME.items() if reset.get(each)]
+    if summary.sessions[Sessions.REVOKED]:
+        steps.append(_TOKENS_LAST)
+    return steps
 
 
 def advice_on(reason: str) -> Advice:

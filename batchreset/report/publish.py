@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -14,7 +13,9 @@ from sqlalchemy.exc import DatabaseError
 
 from batchreset.errors import BatchResetError, RefusedError, StatusTableError
 from batchreset.report import page, record
+from batchreset.report.findings import Findings, quiet_reasons
 from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
+from batchreset.report.steps import taken
 from batchreset.report.summary import Summary, quota_of, summarise
 from batchreset.report.tables import CsvTable, retry_header, retry_lines
 from batchreset.report.workbook import Workbook
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from batchreset.report.page import Attention
     from batchreset.status.record import RunRecord
 
 #: Those a spreadsheet may hold open come first: if one of them cannot be replaced, the old report stands whole.
-_FILES = ("reconciliation.csv", "reconciliation.xlsx", "retry.csv", "report.html", "summary.json", "audit.jsonl")
+_FILES = (
+    *("reconciliation.csv", "reconciliation.xlsx", "retry.csv"),
+    *("report.html", "summary.json", "audit.jsonl", "evidence.jsonl"),
+)
+#: Vouched for too, where the plan left them: they stay as they were agreed to.
+_OF_THE_PLAN = ("plan.json", "plan.html")
 MANIFEST = "manifest.json"
 
 
@@ -57,47 +62,45 @@ def _draft(draft: Path, engine: Engine, name: str) -> Summary:
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")  # one snapshot for all that is read: the run may be going on
         run = read(connection)
-        attention = page.Attention(run)
+        findings = Findings(run)
         with (
             _create(draft / "reconciliation.xlsx").open("wb") as file,
             Workbook(file, scratch=draft, created=run.created_at) as workbook,
         ):
-            tally = _write_rows(draft, connection, run, workbook, attention)
-            _check(name, tally.total(), record.count_rows(connection), run.records)
+            _write_rows(draft, connection, run, workbook, findings)
+            _check(name, findings.tally.total(), record.count_rows(connection), run.records)
             by_second = record.read_timeline(connection)
             spent = record.read_time_spent(connection)
-            summary = summarise(run, tally, record.read_traffic(connection), quota_of(by_second), spent)
-            workbook.finish(summary, page.verdict(summary, page.quiet_reasons(run)).sentence)
-        html = page.render(run, summary, tally, attention, by_second)
+            summary = summarise(run, findings, record.read_traffic(connection), quota_of(by_second), spent)
+            workbook.finish(summary, page.verdict(summary, quiet_reasons(run)).sentence)
+        html = page.render(run, summary, findings, by_second)
         _write_lines(draft / "report.html", [html])
         _write_lines(draft / "summary.json", [json.dumps(summary.recorded(), indent=2)])
         _write_lines(draft / "audit.jsonl", map(json.dumps, record.read_audit(connection)))
-    manifest = {"run_id": run.run_id, "files": {path.name: _fingerprint(path) for path in _drafted(draft)}}
+        _write_lines(draft / "evidence.jsonl", map(json.dumps, record.read_evidence(connection)))
+    told = [*(draft / name for name in _FILES), *(draft.parent / name for name in _OF_THE_PLAN)]
+    manifest = {"run_id": run.run_id, "files": {path.name: _fingerprint(path) for path in told if path.exists()}}
     _write_lines(draft / MANIFEST, [json.dumps(manifest, indent=2)])
     return replace(summary, manifest_sha256=_fingerprint(draft / MANIFEST)["sha256"])
 
 
-def _write_rows(
-    draft: Path, connection: Connection, run: RunRecord, workbook: Workbook, attention: Attention
-) -> Counter[tuple[str, str]]:
-    """Write the reconciliation in one pass; return its rows counted by outcome and reason."""
+def _write_rows(draft: Path, connection: Connection, run: RunRecord, workbook: Workbook, findings: Findings) -> None:
+    """Write the reconciliation in one pass, and tell `findings` of each row."""
     header = [*COLUMNS, *(COHORT_PREFIX + column for column in run.cohort_columns)]
-    tally: Counter[tuple[str, str]] = Counter()
     retry_path = _create(draft / "retry.csv")
     with _table(_create(draft / "reconciliation.csv")) as file, _table(retry_path) as retry_file:
         table, retry = CsvTable(file, header), CsvTable(retry_file, retry_header(run.cohort_columns))
         workbook.begin(header)
         for resets, sends in record.read_rows(connection):
-            lines = reconcile(resets, sends, run)
+            steps = taken(resets, sends, run)
+            lines = reconcile(resets, sends, steps, run)
             cells = list(lines.itertuples(index=False, name=None))
             table.add(cells)
             workbook.add(cells)
             retry.add(retry_lines(lines).itertuples(index=False, name=None))
-            attention.add(lines)
-            tally.update(zip(lines["outcome"], lines["reason"], strict=True))
+            findings.add(resets, steps, lines)
     if not retry.rows:
         retry_path.unlink()
-    return tally
 
 
 def _check(name: str, told: int, held: int, read: int) -> None:
@@ -120,10 +123,6 @@ def _table(path: Path) -> TextIO:
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with _create(path).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
-
-
-def _drafted(draft: Path) -> list[Path]:
-    return [draft / name for name in _FILES if (draft / name).exists()]
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

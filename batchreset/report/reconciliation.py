@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from batchreset.gather import restore
-from batchreset.model import IN_FLIGHT, Kind, Outcome, Reason, RunState, State, outcome_of
+from batchreset.model import IN_FLIGHT, Kind, Outcome, Reason, RunState, State, Step, outcome_of
 from batchreset.policy.routing import makes_change
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ COLUMNS = (
     *("row", "source", "identifier", "user", "object_id", "outcome", "reason", "detail", "method", "operation_url"),
     *("attempts", "polls", "submitted_at", "accepted_at", "finished_at", "verified_at", "sessions_revoked_at"),
     *("client_request_id", "request_id", "display_name", "kind", "must_change"),
+    *("sessions_revoked_before_at", "disabled_at", "enabled_at"),
 )
 COHORT_PREFIX = "cohort."
 
@@ -32,25 +33,29 @@ _NOT_STARTED = {
     RunState.HALTED: "the run was halted before its turn",
     RunState.INTERRUPTED: "the run was interrupted before its turn",
 }
+_HELD_BACK = "password writeback failed for the first account of its on-premises domain"
 
 
-def reconcile(resets: pd.DataFrame, sends: pd.DataFrame, run: RunRecord) -> pd.DataFrame:
+def reconcile(resets: pd.DataFrame, sends: pd.DataFrame, steps: pd.DataFrame, run: RunRecord) -> pd.DataFrame:
     """Say what became of a chunk of rows, as `read_rows` yields it: a line each, in `COLUMNS` and the cohort's own.
 
-    Texts are never missing (an empty text says nothing is known); `row`, `attempts` and `polls` are whole numbers.
+    `steps` are what `taken` says of them. Texts are never missing (an empty text says nothing is known); `row`,
+    `attempts` and `polls` are whole numbers.
     """
-    lines = resets.join(_by_reset(sends), on="id")
+    lines = resets.join(_by_reset(sends[sends["step"] == Step.RESET]), on="id").join(steps)
     state, reason, detail = lines["state"], lines["reason"].fillna(""), lines["detail"].fillna("")
     is_ready, is_under_way = state == State.READY, state.isin(IN_FLIGHT)
+    is_held_back = is_ready & (reason == Reason.WRITEBACK)
     cut_short = _CUT_SHORT.get(run.state, "")
 
     lines["outcome"] = state.map(_OUTCOMES)
-    lines["reason"] = reason.mask(is_ready | (is_under_way & (reason == "")), cut_short)
-    lines["detail"] = detail.mask(is_ready & (detail == ""), _NOT_STARTED.get(run.state, "")).mask(
-        is_under_way & (detail == ""), _under_way(run)
-    )
+    lines["reason"] = reason.mask((is_ready & ~is_held_back) | (is_under_way & (reason == "")), cut_short)
+    detail = detail.mask(is_held_back & (detail == ""), _HELD_BACK)
+    detail = detail.mask(is_ready & (detail == ""), _NOT_STARTED.get(run.state, ""))
+    detail = detail.mask(is_under_way & (detail == ""), _under_way(run))
+    remarks = lines["remarks"]
+    lines["detail"] = detail + ((detail != "") & (remarks != "")).map({True: "; ", False: ""}) + remarks
     lines["method"] = lines["submitted_at"].notna().map({True: run.method, False: ""})
-    lines["sessions_revoked_at"] = ""
     lines["must_change"] = _must_change(lines, "yes" if makes_change(restore(run.settings), run.method) else "no")
     for count in ("attempts", "polls"):
         lines[count] = lines[count].fillna(0).astype(int)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import distinct, func, or_, select
+from sqlalchemy import exists, func, or_, select
 
 from batchreset.model import State, Step
 from batchreset.status import schema
@@ -24,14 +24,14 @@ _RESETS = [
     schema.resets.c[name]
     for name in (
         *("id", "row", "source", "identifier", "user", "object_id", "display_name", "kind"),
-        *("state", "reason", "detail", "finished_at", "verified_at", "cohort"),
+        *("marks", "enabled_before", "state", "reason", "detail", "finished_at", "verified_at", "cohort"),
     )
 ]
 _SENDS = [
     schema.sends.c[name]
     for name in (
-        *("reset_id", "client_request_id", "request_id", "intent_at", "answered_at"),
-        *("status", "verdict", "operation_url", "polls"),
+        *("reset_id", "step", "client_request_id", "request_id", "intent_at", "answered_at"),
+        *("status", "verdict", "detail", "operation_url", "polls"),
     )
 ]
 
@@ -50,9 +50,7 @@ def read_rows(connection: Connection, chunk_rows: int = CHUNK_ROWS) -> Iterator[
     ).all():
         first, last = rows[0].id, rows[-1].id
         theirs = connection.execute(
-            select(*_SENDS)
-            .where(sends.step == Step.RESET, sends.reset_id.between(first, last))
-            .order_by(sends.reset_id, sends.id)
+            select(*_SENDS).where(sends.reset_id.between(first, last)).order_by(sends.reset_id, sends.id)
         ).all()
         yield _frame(rows, _RESETS), _frame(theirs, _SENDS)
 
@@ -71,12 +69,31 @@ def read_audit(connection: Connection) -> Iterator[dict[str, Any]]:
         yield told | json.loads(event.fields) | told  # the columns first, and never overruled
 
 
+def read_evidence(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield what the directory last said of the accounts, in input order, each before and after; None is nobody."""
+    resets, evidence, newer = schema.resets.c, schema.evidence.c, schema.evidence.alias().c
+    is_outdated = exists().where(
+        newer.reset_id == evidence.reset_id, newer.moment == evidence.moment, newer.id > evidence.id
+    )
+    said = (
+        select(resets.row, resets.source, resets.user, resets.object_id, evidence.moment, evidence.at, evidence.said)
+        .join_from(schema.resets, schema.evidence)
+        .where(~is_outdated)
+        .order_by(resets.id, evidence.moment.desc())
+    )
+    for line in connection.execution_options(yield_per=CHUNK_ROWS).execute(said).mappings():
+        yield {**line, "said": json.loads(line["said"])}
+
+
 def read_traffic(connection: Connection) -> dict[str, int]:
     """Count the requests: all, by route, throttled answers, and writes that repeated an attempt."""
-    audit = schema.audit.c
+    audit, sends = schema.audit.c, schema.sends.c
     requests = select(func.count()).where(audit.event == "request")
-    attempts = select(func.count(audit.reset_id) - func.count(distinct(audit.reset_id))).where(
-        audit.event == "request", audit.route == "write", or_(audit.status.is_(None), audit.status != _THROTTLED)
+    each = (
+        select((func.count() - 1).label("again"))
+        .where(or_(sends.verdict.is_(None), sends.verdict.not_in(("throttled", "unsent"))))
+        .group_by(sends.reset_id, sends.step)
+        .subquery()
     )
     queries: dict[str, Select[int]] = {
         "requests": requests,
@@ -84,7 +101,7 @@ def read_traffic(connection: Connection) -> dict[str, int]:
         "reads": requests.where(audit.route == "read"),
         "polls": requests.where(audit.route == "poll"),
         "throttled": requests.where(audit.status == _THROTTLED),
-        "retried": attempts,
+        "retried": select(func.coalesce(func.sum(each.c.again), 0)),
     }
     return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from batchreset.model import Outcome, RunState
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Mapping
 
+    from batchreset.report.findings import Findings
     from batchreset.status.record import RunRecord
+
+
+class Sessions(StrEnum):
+    """What became of the sessions of an account whose reset succeeded, where they were to be revoked."""
+
+    REVOKED = "revoked"
+    #: Refused, or given up after the service had not taken it several times.
+    FAILED = "failed"
+    #: Not done yet, or its answer was lost.
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +32,9 @@ class Summary:
     Times are ISO 8601 UTC, `seconds` is time spent working. `counts` has every outcome and adds up to `rows`;
     `reasons` has those that occur. `quota` has the writes a second that were learned (None where none were), how many
     resets were sent, and how many of them refused for it, in number and as a `share`; `time_spent` has the seconds in
-    which it was waited for the `quota`, for `answers` and for `operations`.
+    which it was waited for the `quota`, for `answers` and for `operations`. `sessions` counts, of the rows that were
+    reset, those whose sessions were `revoked`, could not be (`failed`) and are not yet (`left`); all are 0 where they
+    were not to be. `blocked` counts the accounts that this run left with sign-in blocked, or may have.
     """
 
     run_id: str
@@ -45,6 +58,8 @@ class Summary:
     halted_because: str | None
     quota: Mapping[str, Any]
     time_spent: Mapping[str, float]
+    sessions: Mapping[str, int]
+    blocked: int
     manifest_sha256: str = ""
 
     def recorded(self) -> dict[str, Any]:
@@ -64,15 +79,15 @@ def quota_of(by_second: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 def summarise(
     run: RunRecord,
-    tally: Counter[tuple[str, str]],
+    findings: Findings,
     traffic: Mapping[str, int],
     quota: Mapping[str, Any],
     time_spent: Mapping[str, float],
 ) -> Summary:
-    """Put a run in figures; `tally` counts its rows by outcome and reason."""
+    """Put a run in figures."""
     counts = {outcome.value: 0 for outcome in Outcome}
     reasons: dict[str, int] = {}
-    for (outcome, reason), rows in sorted(tally.items()):
+    for (outcome, reason), rows in sorted(findings.tally.items()):
         counts[outcome] += rows
         if reason:
             reasons[reason] = reasons.get(reason, 0) + rows
@@ -81,7 +96,7 @@ def summarise(
         version=run.version,
         rehearsal=run.rehearsal,
         state=run.state,
-        rows=tally.total(),
+        rows=findings.tally.total(),
         counts=counts,
         reasons=reasons,
         started_at=run.started_at,
@@ -103,4 +118,6 @@ def summarise(
         halted_because=run.halted_because,
         quota=quota,
         time_spent=time_spent,
+        sessions={each.value: findings.sessions[each] for each in Sessions},
+        blocked=findings.blocked.total,
     )

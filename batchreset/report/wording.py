@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchreset.model import Reason
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchreset.report.summary import Summary
+
+#: Left out without harm, and without a name worth reading.
+NAMELESS = frozenset({Reason.DUPLICATE, Reason.BLANK})
 
 
 def describe(seconds: float) -> str:
@@ -35,3 +42,49 @@ def time_text(summary: Summary) -> str:
     """Say where the time went, what took none left out; empty where that is not known."""
     told = [f"{describe(seconds)} for {what}" for what, seconds in summary.time_spent.items() if round(seconds)]
     return f"waiting {', '.join(told)}" if told else ""
+
+
+def at(time: str) -> str:
+    """Say an ISO 8601 time as people read it, in UTC to the second."""
+    return f"{time[:10]} {time[11:19]} UTC"
+
+
+def sessions_text(summary: Summary, between: tuple[str, str]) -> str:
+    """Say what became of the sessions, and `between` which times; empty where they were not to be revoked."""
+    revoked, failed, left = (summary.sessions[name] for name in ("revoked", "failed", "left"))
+    told = []
+    if revoked:
+        first, last = map(at, between)
+        told.append(f"{revoked:,} revoked " + (f"at {first}" if first == last else f"from {first} to {last}"))
+    if failed:
+        told.append(f"{failed:,} could not be revoked")
+    if left:
+        told.append(f"{left:,} not revoked yet")
+    return "; ".join(told)
+
+
+def shortcomings(summary: Summary) -> list[str]:
+    """Say what the outcomes of the rows do not: sessions that go on, and accounts that nobody can sign in to."""
+    unrevoked = summary.sessions["failed"] + summary.sessions["left"]
+    told = [f"sessions of {unrevoked:,} not revoked"] if unrevoked else []
+    return told + ([f"{summary.blocked:,} left with sign-in blocked"] if summary.blocked else [])
+
+
+def accounts(number: int) -> str:
+    """Write a number of accounts."""
+    return f"{number:,} account{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Name so many, and say how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds that are foreseen, and so not to be had exactly."""
+    if seconds < 90:  # noqa: PLR2004  a minute and a half
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 5400:  # noqa: PLR2004  an hour and a half
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

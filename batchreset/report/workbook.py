@@ -40,6 +40,7 @@ _WIDTHS = {
     **dict.fromkeys(("identifier", "user", "detail"), 34),
     **dict.fromkeys(("object_id", "client_request_id", "request_id"), 38),
     **dict.fromkeys(("submitted_at", "accepted_at", "finished_at", "verified_at", "sessions_revoked_at"), 25),
+    **dict.fromkeys(("sessions_revoked_before_at", "disabled_at", "enabled_at"), 25),
     "operation_url": 30,
     "display_name": 24,
 }
@@ -112,7 +113,7 @@ class Workbook:
         sheet.set_column(0, 0, 26)
         sheet.set_column(1, 1, 44)
         self._write(sheet, 0, 0, verdict, self._title)
-        facts = {
+        facts: dict[str, str | int] = {
             "Run": summary.run_id,
             "Rehearsal": "yes: a simulated tenant, no real account" if summary.rehearsal else "",
             "State": summary.state,
@@ -122,6 +123,8 @@ class Workbook:
             "Finished": summary.finished_at or "",
             "Ticket": summary.ticket or "",
             "Justification": summary.justification or "",
+            **{f"Sessions {name}": rows for name, rows in summary.sessions.items()},
+            "Left with sign-in blocked": summary.blocked,
             "batchreset": summary.version,
         }
         row = 2

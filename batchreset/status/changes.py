@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, insert, update
 
 from batchreset.clock import timestamp
 from batchreset.model import ENDED, MOVES, Fate, Reason, State, Step
-from batchreset.status.schema import audit, candidates, resets, sends
+from batchreset.status.schema import audit, candidates, evidence, resets, sends
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.dml import Insert, Update
@@ -27,7 +27,12 @@ _INSERT_SEND = insert(sends).values(
 _UPDATE_SEND = (
     update(sends)
     .where(sends.c.client_request_id == bindparam("send"))
-    .values({name: bindparam(name) for name in ("request_id", "answered_at", "status", "verdict", "operation_url")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("request_id", "answered_at", "status", "verdict", "detail", "operation_url")
+        }
+    )
 )
 _UPDATE_OPERATION = (
     update(sends)
@@ -57,6 +62,7 @@ MOVE = (
     )
 )
 _UPDATE_VERIFIED = update(resets).where(resets.c.id == bindparam("reset")).values(verified_at=bindparam("verified_at"))
+_INSERT_EVIDENCE = insert(evidence).values({name: bindparam(name) for name in ("reset_id", "moment", "at", "said")})
 _INSERT_EVENT = insert(audit).values(
     {name: bindparam(name) for name in ("at", "event", "route", "status", "reset_id", "fields")}
 )
@@ -72,6 +78,7 @@ ORDER: tuple[Insert | Update, ...] = (
     _UPDATE_CANDIDATE,
     MOVE,
     _UPDATE_VERIFIED,
+    _INSERT_EVIDENCE,
     _INSERT_EVENT,
 )
 
@@ -138,12 +145,12 @@ def candidate_fate(candidate_id: int, fate: Fate, sealed: bytes | None = None) -
     return Change(_UPDATE_CANDIDATE, {"candidate": candidate_id, "fate": fate, "sealed": sealed})
 
 
-def intended(client_request_id: str, reset_id: int, candidate_id: int) -> Change:
-    """Record that a reset is about to be sent."""
+def intended(client_request_id: str, reset_id: int, candidate_id: int | None, step: Step = Step.RESET) -> Change:
+    """Record that a write is about to be sent; only resets have a candidate."""
     values = {
         "client_request_id": client_request_id,
         "reset_id": reset_id,
-        "step": Step.RESET,
+        "step": step,
         "candidate_id": candidate_id,
         "intent_at": timestamp(),
     }
@@ -152,12 +159,16 @@ def intended(client_request_id: str, reset_id: int, candidate_id: int) -> Change
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How a send was answered; all None but the verdict where it was not."""
+    """How a send was answered; all None but the verdict where it was not.
+
+    `detail` is what was said of a step beside the reset that did not succeed.
+    """
 
     verdict: str
     status: int | None = None
     request_id: str | None = None
     operation_url: str | None = None
+    detail: str | None = None
 
 
 def answered(client_request_id: str, answer: Answered) -> Change:
@@ -168,6 +179,7 @@ def answered(client_request_id: str, answer: Answered) -> Change:
         "answered_at": timestamp() if answer.status is not None else None,
         "status": answer.status,
         "verdict": answer.verdict,
+        "detail": answer.detail,
         "operation_url": answer.operation_url,
     }
     return Change(_UPDATE_SEND, values)
@@ -182,6 +194,11 @@ def operation_seen(client_request_id: str, polls: int, status: str | None, ended
         "operation_ended_at": ended_at,
     }
     return Change(_UPDATE_OPERATION, values)
+
+
+def witnessed(reset_id: int, at: str, said: str) -> Change:
+    """Record what the directory said of a row's account after all was over, as JSON text."""
+    return Change(_INSERT_EVIDENCE, {"reset_id": reset_id, "moment": "after", "at": at, "said": said})
 
 
 def logged(event: str, *, reset_id: int | None = None, **fields: Any) -> Change:

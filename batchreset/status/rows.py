@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, bindparam, case, cast, func, insert, select, update
+from sqlalchemy import bindparam, case, func, insert, select, update
 
-from batchreset.model import LEFT_OUT, Account, Fate, Kind, Reason, State, Step
+from batchreset.model import LEFT_OUT, Fate, Kind, Reason, State, Step
 from batchreset.policy.settling import NOTHING, Past, Send, past_of
 from batchreset.status.changes import refuse_illegal
 from batchreset.status.schema import candidates, resets, sends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from sqlalchemy import Connection, Engine, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,10 @@ class Work:
     tries: int = 0
     #: How many of its passwords the service has refused.
     rejected: int = 0
+    #: Whether it could sign in as it was found; None where that is unknown.
+    enabled_before: bool | None = None
+    #: What goes with its reset and need not be tried any more: it was accepted, or this start tried it in vain.
+    steps_done: frozenset[Step] = frozenset()
 
 
 def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -86,88 +89,6 @@ def excluded_by_reason(engine: Engine) -> dict[Reason, int]:
     query = select(resets.c.reason, func.count()).where(resets.c.state == State.EXCLUDED).group_by(resets.c.reason)
     with engine.connect() as connection:
         return {Reason(reason): count for reason, count in connection.execute(query)}
-
-
-def exclude_repeats(engine: Engine, *, by_object_id: bool) -> None:
-    """Exclude each ready row whose account stands earlier in the cohort: the first one is reset.
-
-    A row that is left out anyway (for want of a password, say) does not count as an earlier one.
-    """
-    name = resets.c.object_id.name if by_object_id else resets.c.key.name
-    earlier = resets.alias("earlier")
-    first = (
-        select(earlier.c.source + " row " + cast(earlier.c.row, String))
-        .where(earlier.c[name] == resets.c[name], earlier.c.id < resets.c.id, earlier.c.state != State.EXCLUDED)
-        .order_by(earlier.c.id)
-        .limit(1)
-        .correlate(resets)
-    )
-    statement = (
-        update(resets)
-        .where(resets.c.state == State.READY, resets.c[name] != "", first.exists())
-        .values(state=State.EXCLUDED, reason=Reason.DUPLICATE, detail="the same account as " + first.scalar_subquery())
-    )
-    with engine.begin() as connection:
-        connection.execute(statement)
-
-
-def unscreened(engine: Engine, size: int, also: AbstractSet[State] = frozenset()) -> Iterator[list[tuple[int, str]]]:
-    """Yield (id, key) of the ready rows, and of those in the states `also`, `size` at a time.
-
-    A row whose account is known already goes by its object id: meanwhile the name may have become somebody else's.
-    """
-    last, key = 0, func.lower(func.coalesce(resets.c.object_id, resets.c.key)).label("key")
-    while True:
-        query = (
-            select(resets.c.id, key)
-            .where(resets.c.state.in_({State.READY, *also}), resets.c.id > last)
-            .order_by(resets.c.id)
-            .limit(size)
-        )
-        with engine.connect() as connection:
-            chunk = [(line.id, line.key) for line in connection.execute(query)]
-        if not chunk:
-            return
-        yield chunk
-        last = chunk[-1][0]
-
-
-def screened(engine: Engine, found: Iterable[tuple[int, Account | None, Reason | None]]) -> None:
-    """Write what the directory said of each row, and exclude those that are ready and have a reason.
-
-    When the password last changed is written of rows of which no send can have been applied, and kept of the others.
-    """
-    known, excluded = [], []
-    for reset_id, account, reason in found:
-        if account is not None:
-            known.append(
-                {
-                    "reset": reset_id,
-                    "object_id": account.object_id,
-                    "user": account.user,
-                    "display_name": account.display_name,
-                    "kind": account.kind,
-                    "enabled_before": None if account.enabled is None else int(account.enabled),
-                    "changed_at": account.password_changed_at,
-                    "mailboxes": json.dumps(account.mailboxes),
-                }
-            )
-        if reason is not None:
-            excluded.append({"reset": reset_id, "reason": reason})
-    columns = ("object_id", "user", "display_name", "kind", "enabled_before", "mailboxes")
-    with engine.begin() as connection:
-        if known:
-            know = update(resets).where(resets.c.id == bindparam("reset"))
-            values: dict[str, Any] = {name: bindparam(name) for name in columns}
-            is_untouched = (resets.c.state == State.READY) | (resets.c.state == State.FAILED)
-            values["password_changed_before"] = case(
-                (is_untouched, bindparam("changed_at", type_=String)),
-                else_=resets.c.password_changed_before,
-            )
-            connection.execute(know.values(values), known)
-        if excluded:
-            leave_out = update(resets).where(resets.c.id == bindparam("reset"), resets.c.state == State.READY)
-            connection.execute(leave_out.values(state=State.EXCLUDED, reason=bindparam("reason")), excluded)
 
 
 def hold_back(engine: Engine, left_out: Mapping[int, Reason]) -> None:
@@ -226,6 +147,7 @@ def _work(state: State) -> Select[Any]:
             resets.c.kind,
             resets.c.reason,
             resets.c.password_changed_before,
+            resets.c.enabled_before,
             candidates.c.id.label("candidate_id"),
             candidates.c.sealed,
             candidates.c.fate,
@@ -236,14 +158,20 @@ def _work(state: State) -> Select[Any]:
     )
 
 
-def work(engine: Engine, state: State, *, after: int = 0, limit: int | None = None) -> list[Work]:
-    """Return rows in `state` beyond the id `after`, in input order."""
-    query = _work(state).where(resets.c.id > after)
+def work(
+    engine: Engine, state: State, *, after: int = 0, limit: int | None = None, among: Collection[int] | None = None
+) -> list[Work]:
+    """Return rows in `state` beyond the id `after`, or of those ids, in input order."""
+    query = _work(state).where(resets.c.id > after if among is None else resets.c.id.in_(among))
     if limit is not None:
         query = query.limit(limit)
     with engine.connect() as connection:
         lines = connection.execute(query).mappings().all()
-        pasts = _pasts(connection, state, lines[0]["id"], lines[-1]["id"]) if lines else {}
+        known = {}
+        if lines:
+            whose = sends.c.reset_id
+            is_theirs = whose.between(lines[0]["id"], lines[-1]["id"]) if among is None else whose.in_(among)
+            known = _known(connection, state, is_theirs)
     return [
         Work(
             **{
@@ -252,25 +180,29 @@ def work(engine: Engine, state: State, *, after: int = 0, limit: int | None = No
                 "state": state,
                 "fate": line["fate"] and Fate(line["fate"]),
                 "reason": line["reason"] and Reason(line["reason"]),
-                "past": pasts.get(line["id"], NOTHING),
+                "enabled_before": None if line["enabled_before"] is None else bool(line["enabled_before"]),
+                **known.get(line["id"], {"past": NOTHING}),
             }
         )
         for line in lines
     ]
 
 
-def _pasts(connection: Connection, state: State, first: int, last: int) -> dict[int, Past]:
-    """Return what is known of the sends of the rows in `state`, by the rows' ids."""
+def _known(connection: Connection, state: State, is_theirs: ColumnElement[bool]) -> dict[int, dict[str, Any]]:
+    """Return what is known of the sends of some rows in `state`, as fields of `Work` by the rows' ids."""
     query = (
-        select(sends.c.reset_id, *(sends.c[column.name] for column in fields(Send)))
+        select(sends.c.reset_id, sends.c.step, *(sends.c[column.name] for column in fields(Send)))
         .select_from(sends.join(resets))
-        .where(resets.c.state == state, sends.c.step == Step.RESET, sends.c.reset_id.between(first, last))
+        .where(resets.c.state == state, is_theirs)
         .order_by(sends.c.reset_id, sends.c.id)
     )
-    lines = connection.execute(query)
-    return {
-        reset_id: past_of(Send(*line[1:]) for line in theirs) for reset_id, theirs in groupby(lines, key=itemgetter(0))
-    }
+    known: dict[int, dict[str, Any]] = {}
+    for reset_id, theirs in groupby(connection.execute(query), key=itemgetter(0)):
+        told = [(Step(line.step), Send(*line[2:])) for line in theirs]
+        done = frozenset(step for step, send in told if send.verdict == "accepted")
+        past = past_of(send for step, send in told if step is Step.RESET)
+        known[reset_id] = {"past": past, "steps_done": done - {Step.RESET}}
+    return known
 
 
 def named(engine: Engine, first: int, limit: int) -> dict[int, dict[str, Any]]:

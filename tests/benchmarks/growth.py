@@ -1,8 +1,9 @@
 """How time and memory grow with the cohort: `plan` of CSV and Excel files, and a run without quota with its report.
 
 Run it as `python -m tests.benchmarks.growth [--only csv|excel|run]...`. Each command is a process of its own, as is
-the simulated tenant that holds the cohort's accounts. Figures are printed, never asserted; a megabyte is a million
-bytes. It needs an hour's patience at most, several gigabytes for the largest tenant, and a system other than Windows.
+the simulated tenant that holds the cohort's accounts; no sessions are revoked, and no canary goes first. Figures are
+printed, never asserted; a megabyte is a million bytes. It needs an hour's patience at most, several gigabytes for the
+largest tenant, and a system other than Windows.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def command(
         "XDG_STATE_HOME": str(folder),
         "BATCHRESET_GRAPH_URL": tenant.url,
         "BATCHRESET_OUT": str(folder / "reports"),
+        "BATCHRESET_REVOKE_SESSIONS": "never",
+        "BATCHRESET_CANARY": "0",
     }
     found = spent([*PROGRAM, *arguments], environment, meanwhile)
     assert found.status == 0, found

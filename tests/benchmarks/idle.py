@@ -2,7 +2,8 @@
 
 Run it as `python -m tests.benchmarks.idle [OPERATIONS]`. The tenant asks not to be looked at for an hour, so that
 once everything is sent nothing is due. The program's live view goes to a file the first time and to a terminal the
-second, where it is drawn. Figures are printed, never asserted; it needs a system other than Windows.
+second, where it is drawn. No sessions are revoked, and no canary goes first. Figures are printed, never asserted; it
+needs a system other than Windows.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def share(operations: int, error: int, *, drawn: bool) -> tuple[float, float]:
             "BATCHRESET_GRAPH_URL": tenant.url,
             "BATCHRESET_OUT": str(folder / "reports"),
             "BATCHRESET_DEADLINE": "4h",
+            "BATCHRESET_REVOKE_SESSIONS": "never",
+            "BATCHRESET_CANARY": "0",
             "TERM": "xterm" if drawn else "dumb",
         }
         command = [sys.executable, "-m", "batchreset", "run", str(folder / "cohort.csv"), "--yes"]

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from tests.support.certificates import PrivateAuthority
 
 SECRET = "a-secret-of-the-application"
-NEEDED = ("User.Read.All", "RoleManagement.Read.Directory", "UserAuthenticationMethod.ReadWrite.All")
+NEEDED = (
+    *("User.Read.All", "RoleManagement.Read.Directory", "GroupMember.Read.All"),
+    *("UserAuthenticationMethod.ReadWrite.All", "User.RevokeSessions.All"),
+)
 #: Nobody listens there.
 NOWHERE = "http://127.0.0.1:9"
 EVERYTHING = (
@@ -161,11 +164,11 @@ def test_the_route_may_be_chosen(door: Door, doctor: Doctor, monkeypatch: pytest
 
 def test_a_missing_permission_is_named(door: Door, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its exact name, with what it is for; the look-up that needs it is refused."""
-    with_token(
-        door, monkeypatch, "User.Read", "UserAuthenticationMethod.ReadWrite.All", "RoleManagement.Read.Directory"
-    )
+    with_token(door, monkeypatch, "User.Read", *NEEDED[1:-1])
     found = doctor.found(5)
-    assert found["permissions"]["told"] == "User.Read.All is missing (to look accounts up)"
+    assert found["permissions"]["told"] == (
+        "User.Read.All is missing (to look accounts up); User.RevokeSessions.All is missing (to revoke sessions)"
+    )
     assert "delegated permission" in found["permissions"]["advice"]
     assert found["look-up"]["verdict"] == "problem"
     assert found["route"]["verdict"] == "ok"

@@ -155,7 +155,7 @@ def test_a_wrong_value_is_named_with_its_option(desk: Desk, arguments: list[str]
     [
         (["plan", "good.csv", "--nope"], "No such option: --nope"),
         (["plan", "good.csv", "--workers", "many"], "Invalid value for '--workers'"),
-        (["plan"], "Missing argument 'COHORT'"),
+        (["rehearse"], "Missing argument 'COHORT'"),
         (["status", "--yes"], "No such option: --yes"),
         (["tenant", "--port", "70000"], "Invalid value for '--port'"),
         (["nope"], "No such command 'nope'"),

@@ -250,7 +250,8 @@ def test_a_given_token_is_read(door: Door, program: Callable[..., Ended], monkey
     monkeypatch.setenv("BATCHRESET_ACCESS_TOKEN", token)
     found = json.loads(program("whoami", "--json").out)
     assert (found["auth"], found["user"]) == ("token", OPERATOR.user_principal_name)
-    assert (found["missing"], found["routes"]) == (["UserAuthenticationMethod.ReadWrite.All"], [])
+    lacking = ["UserAuthenticationMethod.ReadWrite.All", "User.RevokeSessions.All"]
+    assert (found["missing"], found["routes"]) == (lacking, [])
 
 
 def test_a_token_that_tells_nothing_is_shown_to_graph(

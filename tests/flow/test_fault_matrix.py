@@ -16,6 +16,7 @@ from batchreset.auth.token import GivenToken
 from batchreset.engine import progress
 from batchreset.errors import BatchResetError, DirectoryError, SignInError
 from batchreset.graph.directory import Directory, LookUpRefusedError
+from batchreset.graph.roles import ACTIVE, assigned
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Turnstile
 from batchreset.model import Method, Outcome, Reason
@@ -52,6 +53,8 @@ WRITE = [
     Case((Fault.CONCURRENCY,), RESET, None, 2),
     # The service turns the password away: two stronger ones are tried.
     Case((Fault.REJECTED,), FAILED, Reason.PASSWORD_REJECTED, 3),
+    # The service turns the one who asks away: once is enough.
+    Case((Fault.FORBIDDEN,), FAILED, Reason.FORBIDDEN, 1),
     # The answer is lost, or says nothing of what was done: sent again, with the same password.
     Case((Fault.LOST_BEFORE,), RESET, None, 2),
     Case((Fault.LOST_AFTER,), RESET, None, 2),
@@ -261,7 +264,7 @@ PAGES = [LookUp(trouble, DirectoryError, DirectoryError) for trouble in (Trouble
 LOOKED_UP: dict[Route, Callable[[Directory], Awaitable[Any]]] = {
     Route.ME: lambda directory: directory.operator(),
     Route.ORGANIZATION: lambda directory: directory.operator(),
-    Route.ROLES: lambda directory: directory.privileged(),
+    Route.ROLES: lambda directory: assigned(directory, ACTIVE),
     Route.BATCH: lambda directory: directory.find([upn("ana"), upn("bo")]),
     Route.USERS: lambda directory: directory.find([upn("ana"), upn("bo")]),
 }

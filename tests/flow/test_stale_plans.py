@@ -14,6 +14,7 @@ from batchreset.errors import RefusedError
 from batchreset.model import Operator, RunState, State
 from batchreset.rehearsal.behaviour import Fault, Route
 from batchreset.rehearsal.population import GLOBAL_ADMINISTRATOR
+from batchreset.report import planned
 from batchreset.status import database, record, rows
 from batchreset.status.schema import audit, sends
 from tests.support.clock import run_virtual
@@ -29,8 +30,12 @@ BOB = Operator("b0000000-0000-0000-0000-00000000000b", "bob@contoso.example", ""
 
 
 def note(folder: Path, **values: Any) -> None:
+    """Have a run been planned with other values."""
     engine = database.connect(folder)
     record.note(engine, **values)
+    with engine.connect() as connection:
+        digest = planned.save(folder, connection)
+    record.note(engine, plan_digest=digest)
     engine.dispose()
 
 
@@ -91,9 +96,14 @@ def test_a_plan_that_is_no_longer_the_same_is_refused(
     assert warning.rstrip(".") in refusal
     engine = database.connect(plan.folder)
     with engine.connect() as connection:
-        told = connection.execute(select(audit.c.fields).where(audit.c.event == "taken up anyway")).scalar_one()
+        told = connection.execute(select(audit.c.fields).where(audit.c.event == "agreed")).scalar_one()
     engine.dispose()
-    assert json.loads(told) == {"because": [warning.rstrip(".")], "operator": "operator@contoso.example"}
+    assert json.loads(told) == {
+        "plan_digest": plan.record.plan_digest,
+        "operator": "operator@contoso.example",
+        "accounts": 1,
+        "anyway": [warning.rstrip(".")],
+    }
 
 
 def test_all_that_is_different_is_named_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchreset.rehearsal.behaviour import PASSWORD_METHOD, UNHINDERED, Spread
-from batchreset.rehearsal.population import populate
+from batchreset.rehearsal.population import at_risk, groups_of, populate
 from batchreset.rehearsal.server import serve
 from batchreset.rehearsal.tenant import Tenant
 from tests.support.clock import run_virtual
@@ -100,5 +100,42 @@ def test_microsofts_client_understands_the_tenants_errors() -> None:
             with pytest.raises(ODataError) as caught:
                 await reset.post(ResetPasswordPostRequestBody(new_password="short"))
             assert caught.value.response_status_code == 400
+
+    run_virtual(drive())
+
+
+def test_microsofts_client_reads_groups_and_risk() -> None:
+    """It finds a group by name, its members through the group within it, page by page, and who is at risk."""
+    from kiota_abstractions.base_request_configuration import RequestConfiguration  # noqa: PLC0415  imports slowly
+    from kiota_abstractions.headers_collection import HeadersCollection  # noqa: PLC0415  imports slowly
+    from msgraph.generated.groups.groups_request_builder import GroupsRequestBuilder  # noqa: PLC0415  imports slowly
+    from msgraph.generated.groups.item.transitive_members.graph_user.graph_user_request_builder import (  # noqa: PLC0415  imports slowly
+        GraphUserRequestBuilder,
+    )
+    from msgraph.generated.models.risk_level import RiskLevel  # noqa: PLC0415  imports slowly
+    from msgraph.generated.models.risk_state import RiskState  # noqa: PLC0415  imports slowly
+
+    async def drive() -> None:
+        cohort = at_risk(populate([f"person{number}@contoso.example" for number in range(40)], plain=True))
+        async with client_of(Tenant(cohort, UNHINDERED, groups_of(cohort))) as client:
+            named = GroupsRequestBuilder.GroupsRequestBuilderGetQueryParameters(
+                filter="displayName eq 'Leaked accounts'"
+            )
+            (leaked,) = (await client.groups.get(RequestConfiguration(query_parameters=named))).value
+            eventually = HeadersCollection()
+            eventually.add("ConsistencyLevel", "eventual")
+            options = GraphUserRequestBuilder.GraphUserRequestBuilderGetQueryParameters(count=True, top=20)
+            asked = RequestConfiguration(query_parameters=options, headers=eventually)
+            members = client.groups.by_group_id(leaked.id).transitive_members.graph_user
+            first = await members.get(asked)
+            second = await members.with_url(first.odata_next_link).get(RequestConfiguration(headers=eventually))
+            assert first.odata_count == second.odata_count == 30
+            assert len({member.user_principal_name for member in [*first.value, *second.value]}) == 30
+
+            risky = (await client.identity_protection.risky_users.get()).value
+            assert [(one.id, one.risk_level, one.risk_state) for one in risky] == [
+                (cohort[0].id, RiskLevel.High, RiskState.AtRisk),
+                (cohort[20].id, RiskLevel.Medium, RiskState.AtRisk),
+            ]
 
     run_virtual(drive())

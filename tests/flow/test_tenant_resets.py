@@ -185,8 +185,8 @@ def test_the_neighbouring_writes() -> None:
             assert (await visitor.ask("PATCH", f"/users/{ID}", json={"passwordProfile": "text"})).status == 400
         assert [event.what for event in here.events_of(ID)] == [
             *(What.RECEIVED, What.APPLIED),
-            *(What.RECEIVED, What.CHANGED),
-            *(What.RECEIVED, What.CHANGED),
+            *(What.RECEIVED, What.DISABLED),
+            *(What.RECEIVED, What.REVOKED),
             *(What.RECEIVED, What.REFUSED),
         ]
 

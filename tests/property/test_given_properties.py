@@ -14,7 +14,7 @@ from batchreset.engine.given import judge
 from batchreset.engine.loading import load
 from batchreset.model import Account, Kind, PasswordPolicy, Reason, State
 from batchreset.policy.passwords import broken_rule, parts_of
-from batchreset.status import database, rows
+from batchreset.status import database, screening
 from batchreset.status.schema import resets
 from batchreset.vault.sealing import RunKey, Sealer
 
@@ -50,7 +50,9 @@ def screened(folder: Path, key: RunKey, given_to: list[tuple[str, str]]) -> Engi
         Account(str(uuid4()), f"u{number}@x.com", name, Kind.CLOUD, enabled=True, password_changed_at=None)
         for number, (name, _) in enumerate(given_to)
     )
-    rows.screened(engine, [(number, account, None) for number, account in enumerate(accounts, start=1)])
+    screening.screened(
+        engine, [screening.Screened(number, account, None) for number, account in enumerate(accounts, start=1)]
+    )
     return engine
 
 

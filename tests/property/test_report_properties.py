@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from batchreset.model import Outcome, Reason, RunState, State, outcome_of
+from batchreset.model import Outcome, Reason, RevokeSessions, RunState, State, Step, outcome_of
 from batchreset.report import page, record
+from batchreset.report.findings import Findings, quiet_reasons
 from batchreset.report.guard import guard, unguard
 from batchreset.report.reconciliation import reconcile
+from batchreset.report.steps import taken
 from batchreset.report.summary import quota_of, summarise
 from batchreset.report.tables import CsvTable
 from batchreset.report.workbook import Workbook
+from batchreset.status import schema
 from batchreset.status.record import read
 from tests.support import runs
 
@@ -36,28 +40,38 @@ ROW = st.fixed_dictionaries(
 )
 
 
+VERDICTS = (None, "accepted", "refused", "ambiguous", "transient", "throttled", "signedout", "demoted", "unsent")
+#: What leaves an account blocked, as far as is known, or open.
+BLOCKING_OR_OPENING = {
+    (Step.ENABLE, "accepted"),
+    *((Step.DISABLE, verdict) for verdict in (None, "accepted", "ambiguous")),
+}
+SEND = st.tuples(st.integers(1, 6), st.sampled_from(Step), st.sampled_from(VERDICTS))
+
+
 class Folded:
     """A run's rows put through the reconciliation, without writing files."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]], **facts: Any) -> None:
+    def __init__(self, rows: Sequence[dict[str, Any]], sends: Sequence[dict[str, Any]] = (), **facts: Any) -> None:
         with TemporaryDirectory(ignore_cleanup_errors=True) as name:
             engine = runs.make_run(Path(name), rows, **facts)
+            runs.put(engine, schema.sends, sends)
             with engine.connect() as connection:
                 self.run = read(connection)
-                self.attention = page.Attention(self.run)
+                self.findings = Findings(self.run)
                 self.lines: list[dict[Any, Any]] = []
-                for chunk in record.read_rows(connection, chunk_rows=3):
-                    lines = reconcile(*chunk, self.run)
-                    self.attention.add(lines)
+                for resets, theirs in record.read_rows(connection, chunk_rows=3):
+                    steps = taken(resets, theirs, self.run)
+                    lines = reconcile(resets, theirs, steps, self.run)
+                    self.findings.add(resets, steps, lines)
                     self.lines += lines.to_dict("records")
                 traffic = record.read_traffic(connection)
                 quota, spent = quota_of(record.read_timeline(connection)), record.read_time_spent(connection)
             engine.dispose()
-        self.tally = Counter((line["outcome"], line["reason"]) for line in self.lines)
-        self.summary: Summary = summarise(self.run, self.tally, traffic, quota, spent)
+        self.summary: Summary = summarise(self.run, self.findings, traffic, quota, spent)
 
     def html(self) -> str:
-        return page.render(self.run, self.summary, self.tally, self.attention, {})
+        return page.render(self.run, self.summary, self.findings, {})
 
 
 class Tags(HTMLParser):
@@ -83,8 +97,41 @@ def test_every_row_is_counted_once_under_its_outcome(rows: list[dict[str, Any]],
     assert sum(folded.summary.counts.values()) == folded.summary.rows == folded.run.records == len(rows)
     reasons = Counter(line["reason"] for line in folded.lines if line["reason"])
     assert folded.summary.reasons == reasons
-    groups = page.groups_of(folded.tally, page.quiet_reasons(folded.run))
+    groups = page.groups_of(folded.findings.tally, quiet_reasons(folded.run))
     assert sum(group.rows for group in groups) == len(rows) - folded.summary.counts[Outcome.SUCCEEDED]
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(State), st.sampled_from([None, 0, 1])), min_size=6, max_size=6),
+    sent=st.lists(SEND, max_size=25),
+    when=st.sampled_from(RevokeSessions),
+)
+@settings(max_examples=15, deadline=None)
+def test_sessions_and_blocked_accounts_add_up_whatever_was_sent(
+    rows: list[tuple[State, int | None]], sent: list[tuple[int, Step, str | None]], when: RevokeSessions
+) -> None:
+    """Every account that was reset is revoked, failed or left, and what was sent beside it changes no outcome.
+
+    Who is blocked was blocked after it was last opened, and was not known to be blocked before.
+    """
+    sends = [
+        runs.send(row, number, step=step, verdict=verdict) for number, (row, step, verdict) in enumerate(sent, start=1)
+    ]
+    lines = [{"state": state, "enabled_before": enabled} for state, enabled in rows]
+    folded = Folded(lines, sends, settings={"revoke_sessions": when})
+    reset = [line for line in folded.lines if line["outcome"] == "succeeded"]
+    wanted = 0 if when is RevokeSessions.NEVER else len(reset)
+    assert [line["outcome"] for line in folded.lines] == [outcome_of(state) for state, _ in rows]
+    assert sum(folded.summary.sessions.values()) == wanted
+    if wanted:
+        assert folded.summary.sessions["revoked"] == sum(line["sessions_revoked_at"] != "" for line in reset)
+    touched = [
+        [step for row, step, verdict in sent if row == number and (step, verdict) in BLOCKING_OR_OPENING]
+        for number in range(1, 7)
+    ]
+    ends = [steps[-1] if steps else None for steps in touched]
+    blocked = [end is Step.DISABLE and enabled != 0 for end, (_, enabled) in zip(ends, rows, strict=True)]
+    assert folded.summary.blocked == folded.findings.blocked.total == sum(blocked)
 
 
 @given(text=NASTY)
@@ -127,18 +174,18 @@ def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:
     assert [line[1] for line in read[1:]] == storable
 
 
-@given(text=NASTY.filter(bool))
-@example("</style><script>alert(1)</script><img src=x onerror=alert(1)>")
-@example("{{ 7 * 7 }}{% include 'x' %}")
-@settings(max_examples=15, deadline=None)
-def test_no_text_becomes_markup(text: str) -> None:
-    """The page has the same tags and attributes whatever the cells, names and tickets contain."""
-
-    def tags(word: str) -> Counter[str]:
-        row = {"state": "failed", "reason": "forbidden", "identifier": word, "detail": word, "display_name": word}
-        folded = Folded(
-            [row, row | {"user": word}],
+@cache
+def tags(word: str) -> Counter[str]:
+    """Return the tags of a page that says `word` wherever a foreign text may stand."""
+    row = {"identifier": word, "detail": word, "display_name": word, "kind": "cloud"}
+    failed = {"state": "failed", "reason": "forbidden", **row}
+    sends = [runs.send(1, step="disable"), runs.send(3, step="revoke", verdict="refused", detail=word)]
+    return Tags(
+        Folded(
+            [failed, failed | {"user": word}, row],
+            sends,
             state="halted",
+            settings={"revoke_sessions": "after"},
             halted_because=word,
             ticket=word,
             justification=word,
@@ -146,10 +193,17 @@ def test_no_text_becomes_markup(text: str) -> None:
             tenant={"id": "1", "name": word},
             operator={"object_id": "2", "user": word},
             sources=[
-                {"name": word, "sha256": word, "records": 2, "column": word},
+                {"name": word, "sha256": word, "records": 3, "column": word},
                 {"name": word, "sha256": word, "records": 0, "column": word},
             ],
-        )
-        return Tags(folded.html()).found
+        ).html()
+    ).found
 
+
+@given(text=NASTY.filter(bool))
+@example("</style><script>alert(1)</script><img src=x onerror=alert(1)>")
+@example("{{ 7 * 7 }}{% include 'x' %}")
+@settings(max_examples=15, deadline=None)
+def test_no_text_becomes_markup(text: str) -> None:
+    """The page has the same tags and attributes whatever the cells, names, answers and tickets contain."""
     assert tags(text) == tags("x")

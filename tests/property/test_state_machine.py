@@ -22,7 +22,7 @@ from batchreset.engine.control import Control
 from batchreset.engine.keys import key_needed
 from batchreset.engine.passwords import opened
 from batchreset.engine.runner import Means
-from batchreset.model import ENDED, Fate, PasswordSource, State
+from batchreset.model import ENDED, Fate, PasswordSource, RevokeSessions, State, Step
 from batchreset.rehearsal.behaviour import Fault, Spread
 from batchreset.rehearsal.tenant import What
 from batchreset.status import database, rows, writer
@@ -49,6 +49,8 @@ FAULTS = st.sampled_from(
         (Fault.OPERATION_NEVER_ENDS,),
     ]
 )
+#: All that can go with a reset.
+STEPS = {"revoke_sessions": RevokeSessions.BOTH, "disable": True, "enable": True}
 #: Operations that overtake each other, and the directory's patience with them.
 BEHAVIOUR = replace(STEADY, cloud_operation=Spread(5, 1.5), synchronised_operation=Spread(5, 1.5))
 
@@ -70,10 +72,17 @@ class Lives(RuleBasedStateMachine):
     @initialize(
         accounts=st.lists(st.tuples(FAULTS, st.booleans()), min_size=3, max_size=5),
         source=st.sampled_from([GENERATED, GENERATED, SYSTEM]),
+        steps=st.sampled_from([{}, STEPS]),
     )
-    def plan(self, accounts: list[tuple[tuple[Fault, ...], bool]], source: PasswordSource) -> None:
-        users = [user(f"u{number}", *faults, synchronised=synced) for number, (faults, synced) in enumerate(accounts)]
-        more: dict[str, Any] = {"deadline": "20s", "directory_lag": "10s", "max_failures": "100%"}
+    def plan(
+        self, accounts: list[tuple[tuple[Fault, ...], bool]], source: PasswordSource, steps: dict[str, Any]
+    ) -> None:
+        # Each from a domain of its own: none waits for another to show that writeback works.
+        users = [
+            user(f"u{number}", *faults, synchronised=synced, on_premises_domain=f"d{number}", enabled=number != 1)
+            for number, (faults, synced) in enumerate(accounts)
+        ]
+        more: dict[str, Any] = {"deadline": "20s", "directory_lag": "10s", "max_failures": "100%", **steps}
         door = at_desk(self.out, users, BEHAVIOUR, workers=2, password_source=source, **more)
         self.desk = self.loop.run(door.__aenter__())
         self.stack.callback(lambda: self.loop.run(door.__aexit__(None, None, None)))
@@ -163,6 +172,26 @@ class Lives(RuleBasedStateMachine):
             known = {password for password in (*applied[-1:], *coming) if password in fates}
             assert known <= passwords.keys()
 
+    def what_goes_with_each_reset_is_done(self) -> None:
+        """Sessions are revoked once the password took effect; blocked are those who were, and those not reset."""
+        with self.engine.connect() as connection:
+            table = connection.execute(select(resets)).all()
+            accepted = connection.execute(select(sends).where(sends.c.verdict == "accepted")).all()
+        for row in table:
+            account = self.desk.tenant.find(row.object_id)
+            assert account is not None
+            done = [event.what for event in account.events]
+            steps = {Step(each.step) for each in accepted if each.reset_id == row.id}
+            is_reset = row.state == State.SUCCEEDED
+            if not account.user.enabled:
+                assert not {What.DISABLED, What.ENABLED} & set(done)
+            elif row.state != State.EXCLUDED:
+                assert account.enabled is is_reset
+                assert Step.DISABLE in steps
+            if is_reset:
+                assert {Step.REVOKE_BEFORE, Step.REVOKE} <= steps
+                assert What.REVOKED in done[done.index(What.APPLIED) :]
+
     def teardown(self) -> None:
         """Let the last process finish everything."""
         try:
@@ -170,6 +199,8 @@ class Lives(RuleBasedStateMachine):
                 self._live(has_key=True)
                 assert self.states <= ENDED
                 self.nothing_is_claimed_that_the_service_knows_better()
+                if self.desk.settings.disable:
+                    self.what_goes_with_each_reset_is_done()
         finally:
             self.stack.close()
 

@@ -24,7 +24,7 @@ from batchreset.engine.keys import key_needed
 from batchreset.engine.passwords import opened
 from batchreset.engine.plan import Inputs, make
 from batchreset.engine.result import FINISHED, WITH_FAILURES, reconciled
-from batchreset.model import ENDED, Method, PasswordSource, State
+from batchreset.model import ENDED, Method, PasswordSource, RevokeSessions, State, Step
 from batchreset.rehearsal.behaviour import Behaviour, Fault, Spread
 from batchreset.rehearsal.check import disagreements
 from batchreset.rehearsal.server import serve
@@ -62,6 +62,7 @@ FAULTS = (
 _FAULT_RATE = 0.04
 KILLED = "at any time"
 _PATIENCE = 120.0
+_CHANGES = frozenset({What.APPLIED, What.REVOKED, What.DISABLED, What.ENABLED})
 _ENDS = {FINISHED, WITH_FAILURES}
 
 
@@ -177,6 +178,7 @@ async def planned(story: Story, out: Path, beside: Beside) -> Path:
     cohort = out / "cohort.csv"
     cohort.write_text("\n".join(["upn", *(each.user_principal_name for each in story.accounts)]), encoding="utf-8")
     usual: dict[str, Any] = {"workers": 1, "deadline": "2s", "directory_lag": "1s", "max_failures": "100%"}
+    usual |= {"revoke_sessions": RevokeSessions.NEVER, "canary": 0}
     settings = Settings(out=out, graph_url=beside.url, **(usual | dict(story.settings)))
     return (await make(Inputs([str(cohort)], GivenToken(Secret(beside.token))), settings)).folder
 
@@ -215,19 +217,19 @@ def _of_run(told: Told, record: Record) -> Iterator[str]:
         row, remembered = outcomes.get(account.id), record[account.id]
         if row is not None:
             who = account.user_principal_name
-            yield from (
-                f"{who} ({row['outcome']}: {row['detail']}): {fault}" for fault in _of_row(told, row, remembered)
-            )
+            wrong = (*_of_row(told, row, remembered), *_of_steps(told, row, remembered))
+            yield from (f"{who} ({row['outcome']}: {row['detail']}): {fault}" for fault in wrong)
 
 
 def _of_row(told: Told, row: dict[str, str], account: Account) -> Iterator[str]:
     """Yield what is wrong with one row."""
     user, story = account.user, told.story
     applied = any(event.what is What.APPLIED for event in account.events)
-    sends = [send for send in told.sends if send.object_id == user.id]
+    writes = [send for send in told.sends if send.object_id == user.id]
+    sends = [send for send in writes if send.step == Step.RESET]
     passwords = [each for each in told.passwords if each.object_id == user.id]
     arrived = [event.client_request_id for event in account.events if event.what is What.RECEIVED]
-    if not set(arrived) <= {send.client_request_id for send in sends}:
+    if not set(arrived) <= {send.client_request_id for send in writes}:
         yield "a write arrived whose intent is not on disk"
     if len(arrived) > len(set(arrived)):
         yield "a write arrived twice"
@@ -254,6 +256,29 @@ def _of_row(told: Told, row: dict[str, str], account: Account) -> Iterator[str]:
         yield "its password is not sure"
 
 
+def _of_steps(told: Told, row: dict[str, str], account: Account) -> Iterator[str]:
+    """Yield what is wrong with what went with a reset, in a story that blocks, revokes before and after, and opens."""
+    if "disable" not in told.story.settings:
+        return
+    his = [send for send in told.sends if send.object_id == account.user.id]
+    accepted = {send.step for send in his if send.verdict == "accepted"}
+    done = [event.what for event in account.events if event.what in _CHANGES]
+    if What.ENABLED in done and not account.user.enabled:
+        yield "it was blocked before, and was opened"
+    if What.DISABLED in done and not account.user.enabled:
+        yield "it was blocked before, and was blocked again"
+    if row["outcome"] == "succeeded":
+        # A reset in doubt that was sent again may take effect once more.
+        if What.APPLIED in done and What.REVOKED not in done[done.index(What.APPLIED) :]:
+            yield "its sessions were not revoked after the password took effect"
+        if account.user.enabled != account.enabled or not {Step.REVOKE_BEFORE, Step.REVOKE} <= accepted:
+            yield "it was not left as it was to be"
+    elif account.user.enabled and account.enabled and Step.DISABLE in accepted:
+        yield "it was not reset, and is open"
+    if account.user.enabled and not account.enabled and Step.DISABLE not in accepted:
+        yield "it was left blocked, and nothing says so"
+
+
 class Way(NamedTuple):
     """A way to reset: the moments there are in it, of which `every` so many are taken in one turn."""
 
@@ -269,6 +294,9 @@ WAYS: Mapping[str, Way] = MappingProxyType(
         "keyless": Way(36, 3, has_key=False),
         "system": Way(36, 4, settings={"password_source": PasswordSource.SYSTEM}),
         "profile": Way(30, 3, settings={"method": Method.PASSWORD_PROFILE}),
+        "steps": Way(
+            60, 4, settings={"revoke_sessions": RevokeSessions.BOTH, "disable": True, "enable": True, "workers": 2}
+        ),
     }
 )
 
@@ -291,7 +319,11 @@ def in_turn(seed: int = 0) -> Iterator[Story]:
 def story_of(name: str, way: str, deaths: tuple[int, ...]) -> Story:
     """Make a story of four accounts, one of them synchronised where that can be reset this way."""
     has_key, settings = WAYS[way].has_key, WAYS[way].settings
-    accounts = tuple(user(f"{name}-{number}", synchronised=number == 1 and not settings) for number in range(4))
+    has_synchronised = not {"method", "password_source"} & settings.keys()
+    accounts = tuple(
+        user(f"{name}-{number}", synchronised=number == 1 and has_synchronised, enabled=number != 2 or way != "steps")
+        for number in range(4)
+    )
     return Story(name, accounts, deaths, has_key, settings)
 
 
@@ -305,6 +337,7 @@ def at_random(number: int, kills: int, seed: int = 0) -> Iterator[Story]:
                 f"{name}-{number}",
                 *(fault for fault in FAULTS if rng.random() < _FAULT_RATE),
                 synchronised=number % 4 == 1,
+                on_premises_domain=f"d{number}",  # its own: it waits for nobody to show that writeback works
             )
             for number in range(24)
         )

@@ -7,6 +7,7 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 import jwt
@@ -34,13 +35,14 @@ from batchreset.status import database, record
 from batchreset.status.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from batchreset.auth.token import TokenSource
     from batchreset.engine.passwords import OpenedPassword
     from batchreset.engine.plan import Plan
     from batchreset.engine.progress import Snapshot
+    from batchreset.rehearsal.population import Group
     from batchreset.report import Summary
     from batchreset.status.changes import Change
     from tests.support.clock import VirtualLoop
@@ -115,6 +117,17 @@ class Run:
 def happened(tenant: Tenant, name: str) -> list[What]:
     """Return what the tenant remembers of an account."""
     return [event.what for event in tenant.events_of(object_id(name))]
+
+
+def sent_in_order(tenant: Tenant) -> list[tuple[float, str]]:
+    """Return when whose reset came in, in order, in seconds of the tenant's life."""
+    received = [
+        (event.at, account.user.user_principal_name.partition("@")[0])
+        for account in tenant.accounts.values()
+        for event in tenant.events_of(account.user.id)
+        if event.what is What.RECEIVED
+    ]
+    return sorted(received, key=itemgetter(0))
 
 
 def remove(tenant: Tenant, name: str) -> None:
@@ -194,14 +207,19 @@ class Desk:
 
 @asynccontextmanager
 async def at_desk(
-    out: Path, accounts: Iterable[User], behaviour: Behaviour = STEADY, **settings: Any
+    out: Path,
+    accounts: Iterable[User],
+    behaviour: Behaviour = STEADY,
+    groups: Iterable[Group] = (),
+    domains: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Desk]:
-    """Serve a tenant of those accounts, in virtual time.
+    """Serve a tenant of those accounts and groups, in virtual time.
 
     The key is a file in `out`, and `settings` are fields of `Settings`: without them nothing is sent but resets, and no
     row waits for a canary.
     """
-    tenant = Tenant(accounts, behaviour)
+    tenant = Tenant(accounts, behaviour, groups, domains)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BATCHRESET_IDENTITY", str(out / "identity.txt"))
         patch.setenv("XDG_STATE_HOME", str(out / "state"))

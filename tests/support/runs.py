@@ -22,7 +22,10 @@ NOON = "2026-11-21T12:00:00.000Z"
 
 
 def make_run(folder: Path, rows: Sequence[dict[str, Any]] = (), **facts: Any) -> Engine:
-    """Make a run folder that holds `rows` of the table `resets`; `facts` replace columns of the table `run`."""
+    """Make a run folder that holds `rows` of the table `resets`; `facts` replace columns of the table `run`.
+
+    Without a setting that says otherwise, sessions are left alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     engine = database.create(folder)
     run = {
@@ -40,7 +43,7 @@ def make_run(folder: Path, rows: Sequence[dict[str, Any]] = (), **facts: Any) ->
         "tenant": {"id": _guid(8), "name": "Contoso"},
         "graph_url": "https://graph.microsoft.com",
         "method": "reset-password",
-        "settings": {"accept_excluded": []},
+        "settings": {"accept_excluded": [], "revoke_sessions": "never"} | facts.pop("settings", {}),
         "sources": [{"name": "cohort.csv", "sha256": "ab" * 32, "records": len(rows), "column": "userPrincipalName"}],
         "cohort_columns": [],
         "unchecked": [],
@@ -72,6 +75,7 @@ def send(reset_id: int, number: int = 1, **facts: Any) -> dict[str, Any]:
         "status": 202,
         "verdict": "accepted",
         "operation_url": None,
+        "detail": None,
         "polls": 0,
     } | facts
 
@@ -98,7 +102,8 @@ def _row(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "cohort": {},
     }
     complete |= dict.fromkeys(("object_id", "user", "display_name", "kind", "reason", "detail"))
-    complete |= dict.fromkeys(("finished_at", "verified_at"))
+    complete |= dict.fromkeys(("finished_at", "verified_at", "enabled_before"))
+    complete |= {"marks": "[]"}
     complete |= row
     return complete | {"key": complete["identifier"].casefold(), "cohort": _text(complete["cohort"])}
 

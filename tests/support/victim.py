@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientResponse
 
 from batchreset.auth.token import GivenToken
-from batchreset.engine import leftovers, pool
+from batchreset.engine import leftovers, pool, steps
 from batchreset.engine.keys import key_needed
 from batchreset.engine.result import exit_status
 from batchreset.engine.resume import agree, prepare
 from batchreset.engine.runner import Means, carry_out
 from batchreset.gather import restore
 from batchreset.graph.resets import send_reset
+from batchreset.graph.steps import send_step
 from batchreset.policy import attempts, schedule
 from batchreset.policy.durations import Durations
 from batchreset.secret import Secret
@@ -57,7 +58,7 @@ class Moment(IntEnum):
 
     BEFORE_COMMIT = 91
     AFTER_COMMIT = 92
-    #: The bytes of a reset are out, and no answer has been read.
+    #: The bytes of a write are out, and no answer has been read.
     AFTER_SEND = 93
     #: It has been read, and nothing of it has been put.
     AFTER_ANSWER = 94
@@ -151,7 +152,7 @@ def _die_at(last: float) -> None:
             come_to(Moment.AFTER_COMMIT)
 
     async def start_reading(self: ClientResponse, connection: Any) -> ClientResponse:
-        if self.method == "PATCH" or self.url.path.endswith("/resetPassword"):
+        if self.method == "PATCH" or self.url.path.endswith(("/resetPassword", "/revokeSignInSessions")):
             await asyncio.sleep(0.005)  # the last bytes may go out by a task of their own
             come_to(Moment.AFTER_SEND)
         return await start(self, connection)
@@ -161,7 +162,13 @@ def _die_at(last: float) -> None:
         come_to(Moment.AFTER_ANSWER)
         return told
 
+    async def take_step(*request: Any) -> Any:
+        told = await send_step(*request)
+        come_to(Moment.AFTER_ANSWER)
+        return told
+
     writer._GATHER = 0.0
     Writer._write = write_one_by_one  # type: ignore[method-assign]
     ClientResponse.start = start_reading  # type: ignore[method-assign]
     vars(pool)["send_reset"] = send
+    vars(steps)["send_step"] = take_step

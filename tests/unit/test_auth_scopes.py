@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from batchreset.auth.clouds import authority, client_id, resource
 from batchreset.auth.recipe import consent_url, recipe
-from batchreset.auth.scopes import APPLICATION_IDS, DELEGATED_IDS, delegated, needed, registration
+from batchreset.auth.scopes import APPLICATION_IDS, DELEGATED_IDS, delegated, needed, registered, registration
 from batchreset.auth.sign_in import is_app_only, sign_in, way
 from batchreset.auth.token import EnvironmentToken
 from batchreset.errors import SignInError, UsageError
-from batchreset.model import Method
+from batchreset.model import Method, RevokeSessions
 from batchreset.settings import Auth, Cloud, Settings
 
 RESET, PROFILE = "UserAuthenticationMethod.ReadWrite.All", "User-PasswordProfile.ReadWrite.All"
+
+
+LOOK_UPS = {"User.Read.All", "RoleManagement.Read.Directory", "GroupMember.Read.All"}
+REVOKE, BLOCK, RISK = "User.RevokeSessions.All", "User.EnableDisableAccount.All", "IdentityRiskyUser.Read.All"
 
 
 @pytest.mark.parametrize(
@@ -29,35 +34,47 @@ RESET, PROFILE = "UserAuthenticationMethod.ReadWrite.All", "User-PasswordProfile
         (Method.AUTO, True, PROFILE),
     ],
 )
-def test_one_permission_to_write_and_two_to_look_up(method: Method, app_only: bool, write: str) -> None:  # noqa: FBT001  a parameter of the test
-    """The chosen route's and no other's; what is needed can be registered."""
-    found = needed(method, is_app_only=app_only)
-    assert set(found) == {"User.Read.All", "RoleManagement.Read.Directory", write}
-    assert set(found) <= set(APPLICATION_IDS if app_only else DELEGATED_IDS)
+def test_what_is_asked_for_is_what_is_needed(method: Method, app_only: bool, write: str) -> None:  # noqa: FBT001  a parameter of the test
+    """The chosen route's and no other's, and what goes with it by the options; all can be registered."""
+    look_ups = LOOK_UPS | ({"Organization.Read.All"} if app_only else set())
+
+    def asked(**options: Any) -> set[str]:
+        return set(needed(Settings(method=method, **options), is_app_only=app_only))
+
+    assert asked(revoke_sessions=RevokeSessions.NEVER) == look_ups | {write}
+    assert asked() == asked(revoke_sessions=RevokeSessions.BOTH) == look_ups | {write, REVOKE}
+    assert asked(disable=True, risky_users=True) == look_ups | {write, REVOKE, BLOCK, RISK}
+    assert asked(disable=True, risky_users=True) <= set(APPLICATION_IDS if app_only else DELEGATED_IDS)
 
 
 @pytest.mark.parametrize("method", Method)
 def test_a_registration_is_what_the_manifest_has(method: Method) -> None:
-    """Graph, and each permission's id as scope or role: those that are needed, each a GUID and none twice."""
-    for app_only, kind, ahead in ((False, "Scope", 1), (True, "Role", 0)):
-        (graph,) = json.loads(json.dumps(registration(method, is_app_only=app_only)))
+    """Graph, and each permission's id as scope or role: those of every option, each a GUID and none twice."""
+    settings = Settings(method=method, revoke_sessions=RevokeSessions.NEVER)
+    for app_only, kind in ((False, "Scope"), (True, "Role")):
+        (graph,) = json.loads(json.dumps(registration(settings, is_app_only=app_only)))
         assert graph["resourceAppId"] == "00000003-0000-0000-c000-000000000000"
         assert {each["type"] for each in graph["resourceAccess"]} == {kind}
         assert all(str(UUID(each["id"])) == each["id"] for each in graph["resourceAccess"])
-        assert len(graph["resourceAccess"]) == len(needed(method, is_app_only=app_only)) + ahead
+        named = registered(settings, is_app_only=app_only)
+        assert set(named) == {*needed(settings, is_app_only=app_only), REVOKE, BLOCK, RISK}
+        assert len(graph["resourceAccess"]) == len(named) == len(set(named))
     ids = [*DELEGATED_IDS.values(), *APPLICATION_IDS.values()]
     assert len(ids) == len(set(ids))
 
 
 def test_a_persons_registration_has_the_published_ids() -> None:
-    """To reset, to look up, to leave administrators out, and to revoke sessions."""
-    (graph,) = registration(Method.AUTO, is_app_only=False)
-    assert {each["id"] for each in graph["resourceAccess"]} == {
-        "b7887744-6746-4312-813d-72daeaee7e2d",
+    """To look up, to leave administrators out, to reset, to revoke, to block, and to find users at risk."""
+    (graph,) = registration(Settings(), is_app_only=False)
+    assert [each["id"] for each in graph["resourceAccess"]] == [
         "a154be20-db9c-4678-8ab7-66f6cc099a59",
-        "fc30e98b-8810-4501-81f5-c20a3196387b",
         "741c54c3-0c1e-44a1-818b-3f97ab4e8c83",
-    }
+        "bc024368-1153-4739-b217-4326f2e966d0",
+        "b7887744-6746-4312-813d-72daeaee7e2d",
+        "fc30e98b-8810-4501-81f5-c20a3196387b",
+        "f92e74e7-2563-467f-9dd0-902688cb5863",
+        "d04bb851-cb7c-4146-97c7-ca3e71baf56c",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +141,16 @@ def test_the_way_is_chosen_by_setting_then_by_the_token_at_hand(monkeypatch: pyt
 def test_the_recipe_names_permissions_and_commands() -> None:
     """For a person and for an application, what to click and what to type, with the permissions' exact names."""
     person = recipe(Settings())
-    for text in (RESET, "az ad app create", "AzureADMyOrg", "http://localhost", "@scopes.json", "batchreset login"):
+    for text in (
+        RESET,
+        REVOKE,
+        BLOCK,
+        "az ad app create",
+        "AzureADMyOrg",
+        "http://localhost",
+        "@scopes.json",
+        "batchreset login",
+    ):
         assert text in person
     application = recipe(Settings(auth=Auth.SECRET, method=Method.AUTO))
     for text in (PROFILE, "--print-scopes --auth secret", "User Administrator", "BATCHRESET_CLIENT_SECRET"):

@@ -132,18 +132,26 @@ def test_a_directory_that_stays_away_is_said() -> None:
     [
         *({"userPrincipalName": UPNS[0]}, {"id": "id-1"}, {"id": 7, "userPrincipalName": UPNS[0]}, "text", None),
         *({"id": trick, "userPrincipalName": UPNS[0]} for trick in ("..", "../me", "a/b", "a?b", "é", "", "x" * 65)),
-        {"id": "id-2", "userPrincipalName": "user000@contoso.example"},
     ],
     ids=str,
 )
 def test_users_who_cannot_be_addressed_are_not_believed(user: Any) -> None:
-    """Nor two of one name: such an answer is not "not found", and no id of it ever becomes a path."""
+    """Such an answer is not "not found", and no id of it ever becomes a path."""
     batches = Batches(
         lambda _name, _times: {"status": 200, "body": {"value": [*holding("user000")["body"]["value"], user]}}
     )
     with pytest.raises(DirectoryError, match="incomplete"):
         batches.find(UPNS[0], "id-1")
     assert len(batches.asked) == 6
+
+
+def test_two_of_one_name_are_both_told() -> None:
+    """Whether one answer holds them or two do; an account that two answers hold is one."""
+    users = [{"id": name, "userPrincipalName": UPNS[0].upper()} for name in ("id-1", "ID-2")]
+    found = Batches(lambda _name, _times: {"status": 200, "body": {"value": users}}).find(*UPNS[:30], "id-2")
+    assert found.keys() == {UPNS[0], "id-2"}
+    assert [each.object_id for each in found[UPNS[0]]] == ["id-1", "ID-2"]
+    assert [each.object_id for each in found["id-2"]] == ["ID-2"]
 
 
 @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {}}, [], "text", None])

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from batchreset.auth.scopes import needed
-from batchreset.model import Method, Operator
-from batchreset.policy.permissions import PURPOSES, has_lost_its_role, may_reset, missing, routes
+from batchreset.auth.scopes import registered
+from batchreset.model import Method, Operator, RevokeSessions
+from batchreset.policy.permissions import (
+    PURPOSES,
+    cannot_go_with_it,
+    has_lost_its_role,
+    may_reset,
+    missing,
+    routes,
+)
+from batchreset.settings import Settings
 
 RESET, PROFILE = "UserAuthenticationMethod.ReadWrite.All", "User-PasswordProfile.ReadWrite.All"
 
@@ -32,10 +40,28 @@ def test_a_wider_permission_will_do() -> None:
     assert missing(("User.Read.All", "RoleManagement.Read.Directory"), {"Directory.Read.All"}) == ()
 
 
+@pytest.mark.parametrize("wide", ["User.ReadWrite.All", "Directory.ReadWrite.All"])
+def test_what_cannot_go_with_a_reset_is_said(wide: str) -> None:
+    """The permission that lacks, and how to do without it; nothing of what nobody wants."""
+    both = Settings(disable=True)
+    sessions, sign_in = cannot_go_with_it(both, {"User.Read.All"})
+    assert sessions == (
+        "Sessions cannot be revoked: the sign-in lacks User.RevokeSessions.All; have it consented to and sign in "
+        "again, or add --revoke-sessions never."
+    )
+    assert sign_in == (
+        "Sign-in cannot be blocked: the sign-in lacks User.EnableDisableAccount.All; have it consented to and sign in "
+        "again, or leave --disable out."
+    )
+    assert cannot_go_with_it(both, {wide}) == ()
+    assert cannot_go_with_it(both, {"User.RevokeSessions.All"}) == (sign_in,)
+    assert cannot_go_with_it(Settings(revoke_sessions=RevokeSessions.NEVER), ()) == ()
+
+
 @pytest.mark.parametrize("is_app_only", [False, True])
 def test_every_permission_has_its_purpose(is_app_only: bool) -> None:  # noqa: FBT001  a parameter of the table
     """Whatever a run needs can be explained."""
-    wanted = {name for method in Method for name in needed(method, is_app_only=is_app_only)}
+    wanted = {name for method in Method for name in registered(Settings(method=method), is_app_only=is_app_only)}
     assert wanted <= PURPOSES.keys()
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from batchreset.model import Outcome
@@ -94,9 +96,11 @@ def test_a_planted_lie_is_found(lie: Claim, word: str) -> None:
 
 
 def test_an_account_nobody_speaks_of_is_found() -> None:
-    """A reset that no row accounts for is named."""
+    """A reset, or another write, that no row accounts for is named."""
     (sentence,) = disagreements(after_a_run(), [claim for claim in TRUTH if claim.object_id != RESET])
     assert sentence == f"{RESET}@contoso.example: was reset, but no row accounts for it."
+    (sentence,) = disagreements(after_a_run(), [claim for claim in TRUTH if claim.object_id != TOUCHED])
+    assert sentence == f"{TOUCHED}@contoso.example: a write was received for it, but no row accounts for it."
 
 
 def test_a_second_row_for_an_account_is_no_lie() -> None:
@@ -108,6 +112,47 @@ def test_one_candidate_in_force_is_enough() -> None:
     """Of several candidate passwords one must be in force."""
     claims = [told(RESET, Outcome.SUCCEEDED, text, "candidate") for text in ("Another-9-one", SECRET)]
     assert disagreements(after_a_run(), [*TRUTH[1:], *claims]) == []
+
+
+def after_steps() -> Tenant:
+    """Block the account that was reset, and revoke its sessions, before the reset took effect."""
+    tenant = after_a_run()
+    account = tenant.accounts[RESET]
+    tenant.note(account, What.DISABLED, "request")
+    tenant.note(account, What.REVOKED, "request")
+    tenant.settle()
+    return tenant
+
+
+def test_steps_that_were_taken_may_be_told() -> None:
+    """Blocked, opened again, revoked after the reset took effect: none of it is contradicted."""
+    tenant = after_steps()
+    left = replace(told(RESET, Outcome.SUCCEEDED, SECRET), disabled=True, revoked=False, enabled=False)
+    assert disagreements(tenant, instead(left)) == []
+    tenant.clock = lambda: 100.0
+    tenant.note(tenant.accounts[RESET], What.REVOKED, "request")
+    tenant.note(tenant.accounts[RESET], What.ENABLED, "request")
+    assert disagreements(tenant, instead(replace(left, revoked=True, enabled=True))) == []
+    untold = replace(left, disabled=None, revoked=None, enabled=None)
+    assert disagreements(tenant, instead(untold)) == []
+
+
+@pytest.mark.parametrize(
+    ("lie", "word"),
+    [
+        (replace(told(RESET, Outcome.SUCCEEDED, SECRET), disabled=True, revoked=True), "only before the reset"),
+        (replace(told(RESET, Outcome.SUCCEEDED, SECRET), disabled=False), "left blocked"),
+        (replace(told(RESET, Outcome.UNRESOLVED), disabled=False), "left blocked"),
+        (replace(told(RESET, Outcome.SUCCEEDED, SECRET), disabled=True, enabled=True), "opened for sign-in again"),
+        (replace(told(FAILED, Outcome.FAILED), disabled=True), "said to have been blocked"),
+        (replace(told(FAILED, Outcome.FAILED), revoked=True), "sessions are said"),
+    ],
+)
+def test_a_planted_lie_about_a_step_is_found(lie: Claim, word: str) -> None:
+    """Each gives one sentence that names the row; operations take time, and what was revoked before does not count."""
+    (sentence,) = disagreements(after_steps(), instead(lie))
+    assert word in sentence
+    assert "cohort.csv row 2" in sentence
 
 
 def test_the_record_shows_no_password() -> None:

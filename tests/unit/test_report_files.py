@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ALL_FILES = {
     *("reconciliation.csv", "reconciliation.xlsx", "report.html", "summary.json", "retry.csv", "audit.jsonl"),
-    "manifest.json",
+    *("evidence.jsonl", "manifest.json"),
 }
 
 
@@ -155,7 +155,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         *("run_id", "version", "rehearsal", "state", "rows", "counts", "reasons", "started_at", "finished_at"),
         *("seconds", "traffic", "cohort", "operator", "tenant", "method", "passwords_kept"),
         *("ticket", "justification"),
-        *("halted_because", "quota", "time_spent"),
+        *("halted_because", "quota", "time_spent", "sessions", "blocked"),
     ]
     assert told["counts"] == {"succeeded": 1, "failed": 1, "unresolved": 1, "excluded": 1, "not_attempted": 1}
     assert told["reasons"] == {"forbidden": 1, "duplicate": 1, "answer_lost": 1, "halted": 1}
@@ -282,5 +282,5 @@ def test_the_workbook_is_made_for_people(tmp_path: Path) -> None:
     assert ["forbidden", 1] in cells
     (chart,) = summary._charts
     assert [point.v for point in chart.series[0].val.numRef.numCache.pt] == [1, 1, 0, 0, 0]
-    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:V3")
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:Y3")
     assert sheet["A2"].value == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchreset import report
-from batchreset.report import page
+from batchreset.report import findings
 from batchreset.report.charts import timeline_of
 from batchreset.report.wording import describe
 from batchreset.status import schema
@@ -148,10 +148,10 @@ def test_each_reason_is_told_with_its_next_step_the_urgent_first(tmp_path: Path)
 
 def test_the_table_is_capped_and_says_so(tmp_path: Path) -> None:
     """Two thousand rows are shown, failures first however late they come in the file."""
-    rows = [{"state": "excluded", "reason": "not_found"}] * (page.ROWS_SHOWN + 5)
+    rows = [{"state": "excluded", "reason": "not_found"}] * (findings.ROWS_SHOWN + 5)
     html = page_of(tmp_path, [*rows, {"state": "failed", "reason": "forbidden", "identifier": "last@x.example"}])
     table = html.split("<tbody>")[1]
-    assert table.count("<tr") == page.ROWS_SHOWN
+    assert table.count("<tr") == findings.ROWS_SHOWN
     assert "last@x.example" in table[:400]
     assert "The 2,000 most urgent of 2,006 are shown; all of them are in" in html
 

@@ -6,8 +6,9 @@ import pytest
 
 from batchreset.model import Reason, RunState, State
 from batchreset.report import record
-from batchreset.report.advice import ADVICE, AFTERWARDS, NOT_DONE
+from batchreset.report.advice import ADVICE, NOT_DONE
 from batchreset.report.reconciliation import COLUMNS, reconcile
+from batchreset.report.steps import taken
 from batchreset.status import schema
 from batchreset.status.record import read
 from tests.support import runs
@@ -24,7 +25,8 @@ def lines_of(
     runs.put(engine, schema.sends, sends)
     with engine.connect() as connection:
         run = read(connection)
-        frames = [reconcile(*chunk, run) for chunk in record.read_rows(connection, chunk_rows=2)]
+        chunks = [(*chunk, taken(*chunk, run)) for chunk in record.read_rows(connection, chunk_rows=2)]
+        frames = [reconcile(*chunk, run) for chunk in chunks]
     engine.dispose()
     return [line for frame in frames for line in frame.to_dict("records")]
 
@@ -36,7 +38,7 @@ def test_columns_are_the_promised_ones_then_the_cohorts_own(tmp_path: Path) -> N
     assert ",".join(first) == (
         "row,source,identifier,user,object_id,outcome,reason,detail,method,operation_url,attempts,polls,submitted_at,"
         "accepted_at,finished_at,verified_at,sessions_revoked_at,client_request_id,request_id,display_name,kind,"
-        "must_change,cohort.row,cohort.NA"
+        "must_change,sessions_revoked_before_at,disabled_at,enabled_at,cohort.row,cohort.NA"
     )
     assert (first["row"], first["cohort.row"], first["cohort.NA"]) == (2, "7", "None")
     assert (second["cohort.row"], second["cohort.NA"]) == ("", "")
@@ -142,4 +144,3 @@ def test_every_reason_comes_with_advice() -> None:
         assert advice.meaning.endswith(".")
         assert advice.step.endswith(".")
         assert (advice.meaning + advice.step).count("`") % 2 == 0
-    assert all(step.endswith(".") for step in AFTERWARDS)

@@ -1,87 +1,227 @@
+"""Who is left out, and why: each rule, what lifts it, and which comes first."""
+
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from batchreset.model import Account, Kind, Method, PasswordSource, Reason
-from batchreset.policy.screening import Rules, screen
+from batchreset.model import Account, Kind, Mark, Method, Operator, PasswordSource, Reason
+from batchreset.policy.roles import Holders
+from batchreset.policy.screening import Exclusion, Rules, marks, screen
+from batchreset.settings import Settings
 
 ANA = Account("AAAA-1", "Ana@Contoso.example", "Ana", Kind.CLOUD, enabled=True, password_changed_at=None)
-NOBODY_SPECIAL = Rules(
-    operator_id="zzzz-9",
-    protected=frozenset(),
-    privileged=frozenset(),
-    include_privileged=False,
-    password_source=PasswordSource.GENERATED,
-    method=Method.RESET_PASSWORD,
-)
+NOBODY_SPECIAL = Rules(Settings(), Method.RESET_PASSWORD, Operator("zzzz-9", "admin@contoso.example", "t", "Contoso"))
+ADMINISTRATOR = frozenset({"62e90394-69f5-4237-9190-012177145e10"})
+SYNCHRONISING = frozenset({"d29b2b05-8046-44ba-8758-1e26182fcf32"})
+
+
+def rules(**changes: Any) -> Rules:
+    """Rules like those for nobody special; `changes` are fields of `Rules` or of `Settings`."""
+    own = {name: value for name, value in changes.items() if name in Rules.__dataclass_fields__}
+    chosen = {name: value for name, value in changes.items() if name not in own}
+    return replace(NOBODY_SPECIAL, **({"settings": Settings(**chosen)} | own))
+
+
+def reason(account: Account, given: Rules) -> Reason | None:
+    found = screen([account], given)
+    return found.reason if found else None
 
 
 def test_an_ordinary_account_is_reset() -> None:
-    """No rule speaks against it."""
-    assert screen(ANA, NOBODY_SPECIAL) is None
+    """No rule speaks against it, and nothing is to be known of it."""
+    assert screen([ANA], NOBODY_SPECIAL) is None
+    assert marks(ANA, NOBODY_SPECIAL) == frozenset()
 
 
-def test_who_is_not_in_the_directory_is_left_out() -> None:
-    """Nothing is sent to a name that the directory does not know."""
-    assert screen(None, NOBODY_SPECIAL) is Reason.NOT_FOUND
+def test_a_name_that_is_not_one_accounts_is_left_out() -> None:
+    """Nothing is sent to a name that the directory does not know, or knows several by."""
+    assert screen([], NOBODY_SPECIAL) == Exclusion(Reason.NOT_FOUND)
+    several = screen([ANA, replace(ANA, object_id="bbbb-2")], NOBODY_SPECIAL)
+    assert several == Exclusion(Reason.AMBIGUOUS, "2 accounts have this name: AAAA-1, bbbb-2")
 
 
 @pytest.mark.parametrize("name", ["aaaa-1", "ana@contoso.example"])
 def test_protected_accounts_are_left_out(name: str) -> None:
-    """By object id or UPN, without regard to case."""
-    assert screen(ANA, replace(NOBODY_SPECIAL, protected=frozenset({name}))) is Reason.PROTECTED
+    """By object id or UPN, without regard to case; it says where that was asked for."""
+    found = screen([ANA], rules(protected={name: "named in staff.csv"}))
+    assert found == Exclusion(Reason.PROTECTED, "named in staff.csv")
 
 
 def test_the_operator_is_left_out() -> None:
-    """Graph does not reset the signed-in account itself."""
-    assert screen(ANA, replace(NOBODY_SPECIAL, operator_id="aaaa-1")) is Reason.SELF
+    """Graph does not reset the signed-in account itself; an application has none."""
+    assert reason(ANA, rules(operator=Operator("Aaaa-1", "ana", "t", "Contoso"))) is Reason.SELF
+    assert reason(ANA, rules(operator=Operator(None, "application 1", "t", "Contoso"))) is None
 
 
-def test_an_application_has_no_account_of_its_own() -> None:
-    """Without a signed-in user nobody is the operator."""
-    assert screen(ANA, replace(NOBODY_SPECIAL, operator_id=None)) is None
+@pytest.mark.parametrize(
+    ("holders", "detail"),
+    [
+        (Holders(active={"aaaa-1": ADMINISTRATOR}), "holds a directory role"),
+        (Holders(eligible={"aaaa-1": ADMINISTRATOR}), "may activate a directory role"),
+        (Holders(in_assignable_groups={"aaaa-1"}), "is in a group to which roles can be assigned"),
+    ],
+)
+def test_holders_of_a_role_are_left_out_unless_asked_for(holders: Holders, detail: str) -> None:
+    """However they come by it; --include-privileged lifts it, and they stay marked."""
+    assert screen([ANA], rules(holders=holders)) == Exclusion(Reason.PRIVILEGED, detail)
+    included = rules(holders=holders, include_privileged=True)
+    assert screen([ANA], included) is None
+    assert marks(ANA, included) == {Mark.PRIVILEGED}
 
 
-def test_holders_of_a_role_are_left_out_unless_asked_for() -> None:
-    """--include-privileged lifts it."""
-    rules = replace(NOBODY_SPECIAL, privileged=frozenset({"aaaa-1"}))
-    assert screen(ANA, rules) is Reason.PRIVILEGED
-    assert screen(ANA, replace(rules, include_privileged=True)) is None
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sync_DC01_0a1b2c3d4e5f@contoso.onmicrosoft.com",
+        "sync_two_words_0A1B2C3D4E5F@contoso.onmicrosoft.us",
+        "Sync_DC01_0a1b2c3d4e5f@contoso.partner.onmschina.cn",
+        "ADToAADSyncServiceAccount@contoso.onmicrosoft.com",
+    ],
+)
+def test_the_account_of_synchronisation_is_known_by_its_name(name: str) -> None:
+    """Where its role may not be read; no option lifts it."""
+    assert reason(replace(ANA, user=name), rules(include_privileged=True)) is Reason.SYNC_ACCOUNT
 
 
-def test_roles_that_could_not_be_read_exclude_nobody() -> None:
-    """That is said in the plan and asked about instead."""
-    assert screen(ANA, replace(NOBODY_SPECIAL, privileged=None)) is None
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sync_team@contoso.onmicrosoft.com",
+        "sync_anna_0a1b2c3d4e5f@contoso.example",
+        "async_dc01_0a1b2c3d4e5f@contoso.onmicrosoft.com",
+    ],
+)
+def test_people_with_such_a_name_are_people(name: str) -> None:
+    """Only in the tenant's first domain, with the number at its end."""
+    assert reason(replace(ANA, user=name), NOBODY_SPECIAL) is None
+
+
+@pytest.mark.parametrize("role", ["d29b2b05-8046-44ba-8758-1e26182fcf32", "a92aed5d-d78a-4d16-b381-09adb37eb3b0"])
+def test_the_account_of_synchronisation_is_known_by_its_role(role: str) -> None:
+    """Whatever it is called, and before its being privileged, which could be lifted."""
+    for include in (False, True):
+        given = rules(holders=Holders({"aaaa-1": frozenset({role})}), include_privileged=include)
+        assert reason(ANA, given) is Reason.SYNC_ACCOUNT
+
+
+def test_restricted_accounts_are_left_out_unless_asked_for() -> None:
+    """Only roles in their administrative unit reach them."""
+    account = replace(ANA, is_restricted=True)
+    assert reason(account, NOBODY_SPECIAL) is Reason.RESTRICTED
+    assert reason(account, rules(include_restricted=True)) is None
+    assert marks(account, NOBODY_SPECIAL) == {Mark.RESTRICTED}
+
+
+def test_guests_are_left_out() -> None:
+    """Their password is held elsewhere, whichever domain they have."""
+    assert reason(replace(ANA, kind=Kind.GUEST), rules(domains={"contoso.example": True})) is Reason.GUEST
 
 
 def test_a_synchronised_account_must_be_given_its_password() -> None:
     """The service makes passwords for cloud accounts only."""
     synchronised = replace(ANA, kind=Kind.SYNCHRONISED)
-    assert screen(synchronised, NOBODY_SPECIAL) is None
-    system = replace(NOBODY_SPECIAL, password_source=PasswordSource.SYSTEM)
-    assert screen(synchronised, system) is Reason.SYNCHRONISED
-    assert screen(ANA, system) is None
+    assert reason(synchronised, NOBODY_SPECIAL) is None
+    system = rules(password_source=PasswordSource.SYSTEM)
+    assert reason(synchronised, system) is Reason.SYNCHRONISED
+    assert reason(ANA, system) is None
 
 
 def test_a_synchronised_account_is_not_reached_by_password_profile() -> None:
     """That route would be refused, or leave AD's password as it was; accounts of the cloud are reset."""
-    rules = replace(NOBODY_SPECIAL, method=Method.PASSWORD_PROFILE)
-    assert screen(replace(ANA, kind=Kind.SYNCHRONISED), rules) is Reason.SYNCHRONISED
-    assert screen(ANA, rules) is None
+    profile = rules(method=Method.PASSWORD_PROFILE)
+    assert reason(replace(ANA, kind=Kind.SYNCHRONISED), profile) is Reason.SYNCHRONISED
+    assert reason(ANA, profile) is None
+
+
+def test_federated_accounts_are_left_out_unless_they_are_synchronised() -> None:
+    """By their domain; writeback reaches those that come from on-premises."""
+    given = rules(domains={"contoso.example": True, "fabrikam.example": False})
+    assert screen([ANA], given) == Exclusion(Reason.FEDERATED, "contoso.example is a federated domain")
+    assert reason(replace(ANA, kind=Kind.SYNCHRONISED), given) is None
+    for domain in ("fabrikam.example", "elsewhere.example", "sub.contoso.example"):
+        assert reason(replace(ANA, user=f"ana@{domain}"), given) is None
+
+
+def test_disabled_accounts_are_left_out_only_where_asked() -> None:
+    """Else they are reset and marked; what is not known is not blocked."""
+    skip = rules(skip_disabled=True)
+    disabled, unknown = replace(ANA, enabled=False), replace(ANA, enabled=None)
+    assert [reason(account, skip) for account in (disabled, unknown, ANA)] == [Reason.DISABLED, None, None]
+    assert reason(disabled, NOBODY_SPECIAL) is None
+    assert marks(disabled, NOBODY_SPECIAL) == {Mark.DISABLED}
+    assert marks(unknown, NOBODY_SPECIAL) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_skipped"),
+    [
+        ("2026-11-20T00:00:01Z", True),
+        ("2026-11-20T00:00:00Z", False),
+        ("2026-11-20T01:30:00+02:00", False),
+        ("2026-11-20T00:30:00-02:00", True),
+        ("2026-11-21", False),
+        ("soon", False),
+        (None, False),
+    ],
+)
+def test_who_changed_the_password_since_may_be_left_out(changed: str | None, is_skipped: bool) -> None:  # noqa: FBT001  a parameter of the table
+    """Later than that and not at it; what is no time proves nothing."""
+    account = replace(ANA, password_changed_at=changed)
+    found = screen([account], rules(skip_changed_since="2026-11-20"))
+    assert found == (Exclusion(Reason.CHANGED_SINCE, f"its password changed at {changed}") if is_skipped else None)
+    assert screen([account], NOBODY_SPECIAL) is None
+
+
+def test_likely_service_accounts_are_of_the_cloud() -> None:
+    """On-premises, passwords that never expire are not told by this."""
+    lasting = replace(ANA, is_lasting=True)
+    assert marks(lasting, NOBODY_SPECIAL) == {Mark.SERVICE}
+    assert marks(replace(lasting, kind=Kind.SYNCHRONISED), NOBODY_SPECIAL) == frozenset()
+
+
+def test_who_is_out_of_reach_is_marked() -> None:
+    """By the roles of whoever is signed in; where they are not known, nobody is."""
+    helpdesk = replace(NOBODY_SPECIAL.operator, roles=frozenset({"Helpdesk Administrator"}))
+    given = rules(operator=helpdesk, holders=Holders({"aaaa-1": ADMINISTRATOR}), include_privileged=True)
+    assert marks(ANA, given) == {Mark.PRIVILEGED, Mark.OUT_OF_REACH}
+    assert screen([ANA], given) is None
+    assert marks(ANA, replace(given, operator=NOBODY_SPECIAL.operator)) == {Mark.PRIVILEGED}
+    assert marks(replace(ANA, object_id="bbbb-2"), given) == frozenset()
 
 
 def test_the_first_rule_that_applies_is_the_reason() -> None:
-    """Protected before self, before privileged, before synchronised."""
-    account = replace(ANA, kind=Kind.SYNCHRONISED)
-    rules = Rules(
-        "aaaa-1", frozenset({"aaaa-1"}), frozenset({"aaaa-1"}), False, PasswordSource.SYSTEM, Method.RESET_PASSWORD
+    """One rule after the other is lifted, and the next is told."""
+    account = replace(
+        ANA, enabled=False, is_restricted=True, kind=Kind.GUEST, password_changed_at="2026-11-21T00:00:00Z"
     )
-    assert screen(account, rules) is Reason.PROTECTED
-    rules = replace(rules, protected=frozenset())
-    assert screen(account, rules) is Reason.SELF
-    rules = replace(rules, operator_id=None)
-    assert screen(account, rules) is Reason.PRIVILEGED
-    rules = replace(rules, privileged=frozenset())
-    assert screen(account, rules) is Reason.SYNCHRONISED
+    given = rules(
+        protected={"aaaa-1": "named by --protect"},
+        operator=Operator("aaaa-1", "ana", "t", "Contoso"),
+        holders=Holders({"aaaa-1": SYNCHRONISING}),
+        domains={"contoso.example": True},
+        skip_disabled=True,
+        skip_changed_since="2026-11-20",
+        password_source=PasswordSource.SYSTEM,
+    )
+
+    def lift(expected: Reason, **changes: Any) -> None:
+        nonlocal account, given
+        assert reason(account, given) is expected
+        of_account = {name: value for name, value in changes.items() if name in Account.__dataclass_fields__}
+        of_rules = {name: value for name, value in changes.items() if name in Rules.__dataclass_fields__}
+        account, given = replace(account, **of_account), replace(given, **of_rules)
+
+    lift(Reason.PROTECTED, protected={})
+    lift(Reason.SELF, operator=NOBODY_SPECIAL.operator)
+    lift(Reason.SYNC_ACCOUNT, holders=Holders({"aaaa-1": ADMINISTRATOR}))
+    lift(Reason.PRIVILEGED, holders=Holders())
+    lift(Reason.RESTRICTED, is_restricted=False)
+    lift(Reason.GUEST, kind=Kind.SYNCHRONISED)
+    lift(Reason.SYNCHRONISED, kind=Kind.CLOUD)
+    lift(Reason.FEDERATED, domains={})
+    lift(Reason.DISABLED, enabled=True)
+    lift(Reason.CHANGED_SINCE, password_changed_at=None)
+    assert reason(account, given) is None

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from batchreset.errors import RefusedError, RunNotFoundError, SettingsError
-from batchreset.model import Account, Fate, Kind, Reason, State
+from batchreset.model import Account, Fate, Kind, State
 from batchreset.policy.settling import NOTHING, Landed
 from batchreset.status import database, record, rows
 from batchreset.status.changes import IllegalMoveError
@@ -34,84 +34,6 @@ def table(engine: Engine) -> list[Any]:
 
 def named(*identifiers: str, **facts: Any) -> list[dict[str, Any]]:
     return [READY | {"identifier": identifier} | facts for identifier in identifiers]
-
-
-def test_the_same_key_twice_is_a_duplicate(tmp_path: Path) -> None:
-    """The first is reset, each later one names it; rows without a key repeat nobody."""
-    lines = [
-        *named("ana@contoso.example", "ben@contoso.example", "ANA@contoso.example", "Ana@contoso.example"),
-        *named("", ""),
-    ]
-    engine = make_run(tmp_path, lines)
-    rows.exclude_repeats(engine, by_object_id=False)
-    assert [(row.state, row.reason) for row in table(engine)] == [
-        ("ready", None),
-        ("ready", None),
-        ("excluded", "duplicate"),
-        ("excluded", "duplicate"),
-        ("ready", None),
-        ("ready", None),
-    ]
-    assert {row.detail for row in table(engine) if row.reason} == {"the same account as cohort.csv row 2"}
-    engine.dispose()
-
-
-def test_the_same_account_by_another_name_is_a_duplicate(tmp_path: Path) -> None:
-    """By object id, once the directory has told it; accounts it does not know repeat nobody."""
-    engine = make_run(tmp_path, [READY | {"object_id": found} for found in ("id-1", None, "id-2", None, "id-1")])
-    rows.exclude_repeats(engine, by_object_id=True)
-    assert [row.state for row in table(engine)] == ["ready"] * 4 + ["excluded"]
-    rows.exclude_repeats(engine, by_object_id=True)
-    assert rows.excluded_by_reason(engine) == {Reason.DUPLICATE: 1}
-    engine.dispose()
-
-
-def test_a_row_that_is_left_out_is_nobodys_first(tmp_path: Path) -> None:
-    """Where the first one has no password, the second one is reset; where the first is done already, it is not."""
-    ana, ben = "ana@contoso.example", "ben@contoso.example"
-    missing = {"identifier": ana, "state": State.EXCLUDED, "reason": Reason.PASSWORD_MISSING}
-    done = {"identifier": ben, "state": State.SUCCEEDED}
-    engine = make_run(tmp_path, [missing, *named(ana, ana), done, *named(ben)])
-    rows.exclude_repeats(engine, by_object_id=False)
-    assert [row.reason for row in table(engine)] == ["password_missing", None, "duplicate", None, "duplicate"]
-    engine.dispose()
-
-
-def test_ready_rows_come_in_chunks(tmp_path: Path) -> None:
-    """In input order, each once, also where rows are excluded in between."""
-    engine = make_run(tmp_path, [READY] * 5 + [{"state": State.FAILED}] + [READY] * 2)
-    chunks = []
-    for chunk in rows.unscreened(engine, 3):
-        chunks.append([number for number, _ in chunk])
-        rows.screened(engine, [(number, None, Reason.NOT_FOUND) for number, _ in chunk])
-    assert chunks == [[1, 2, 3], [4, 5, 7], [8]]
-    assert rows.counts(engine) == dict.fromkeys(State, 0) | {State.EXCLUDED: 7, State.FAILED: 1}
-    engine.dispose()
-
-
-def test_what_the_directory_said_is_kept(tmp_path: Path) -> None:
-    """With the row it was said of, also where the row is left out; only ready rows are left out."""
-    engine = make_run(tmp_path, [READY, READY, READY, {"state": State.ACCEPTED}])
-    rows.screened(
-        engine,
-        [(1, ANA, None), (2, ANA, Reason.PRIVILEGED), (3, None, Reason.NOT_FOUND), (4, ANA, Reason.PROTECTED)],
-    )
-    rows.screened(engine, [])
-    first, second, third, fourth = table(engine)
-    for row in (first, second, fourth):
-        assert (row.object_id, row.user, row.display_name, row.kind) == (
-            "id-1",
-            "ana@contoso.example",
-            "Ana",
-            "synchronised",
-        )
-        # When its password last changed before it was sent is what a later look is compared with.
-        known = None if row is fourth else "2025-01-01T00:00:00Z"
-        assert (row.enabled_before, row.password_changed_before) == (0, known)
-    assert third.object_id is None
-    assert [row.state for row in (first, second, third, fourth)] == ["ready", "excluded", "excluded", "accepted"]
-    assert [row.reason for row in (first, second, third, fourth)] == [None, "privileged", "not_found", None]
-    engine.dispose()
 
 
 def test_all_rows_of_a_state_move_at_once(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def test_one_cloud_has_no_reset_password(cloud: Cloud, number: int) -> None:
 
 def test_what_is_missing_follows_the_method() -> None:
     """A permission for a route that is not taken is missed by nobody."""
-    read = ("User.Read.All", "RoleManagement.Read.Directory")
-    assert missing_of(BEARER, Settings(method=Method.PASSWORD_PROFILE)) == read
+    lacking = ("User.Read.All", "RoleManagement.Read.Directory", "GroupMember.Read.All", "User.RevokeSessions.All")
+    assert missing_of(BEARER, Settings(method=Method.PASSWORD_PROFILE)) == lacking
 
 
 def test_an_application_goes_by_its_id() -> None:

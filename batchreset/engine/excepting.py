@@ -1,0 +1,143 @@
+"""Whom a run leaves out because its operator says so: accounts named in files, and members of groups."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchreset import cohort
+from batchreset.engine.faults import plain_errors
+from batchreset.engine.gathering import groups, users_in
+from batchreset.errors import CohortError, DirectoryError, UsageError
+from batchreset.graph.answers import text_in
+from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
+from batchreset.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from batchreset.graph.directory import Directory
+    from batchreset.model import Account
+    from batchreset.settings import Settings
+
+#: $batch requests under way at once.
+_BATCHES = 4
+#: Of names that are not found, as many are listed; more of them than this share look like the wrong column.
+_LISTED = 5
+_FEW = 0.1
+#: Of what names nobody, a line's worth.
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """Who is left out, by object id or UPN in lower case, and why; also what is to be told, one sentence each.
+
+    `unchecked` is what nobody should go on with unasked, `warnings` the rest.
+    """
+
+    keys: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+
+def named(settings: Settings) -> dict[str, str]:
+    """Return the accounts that files except, by their keys, each with the name of its file.
+
+    Raises `CohortError` for a file that cannot be understood, or holds what names nobody; `UsageError` for `-`.
+    """
+    found: dict[str, str] = {}
+    for path in settings.except_:
+        if path == "-":
+            raise UsageError("--except -: standard input can only be the cohort; save the exceptions to a file.")
+        try:
+            source = _understood(path, settings.column)
+        except CohortError as error:
+            # Not an empty cohort, which may be well: exceptions that are gone would be reset.
+            raise CohortError(f"--except {error}") from error
+        for row, identifier, key, reason, others in _rows(source):
+            if key:
+                found.setdefault(key, source.name)
+            elif reason != Reason.BLANK or any(json.loads(others).values()):
+                shown = f"'{identifier[:_SHOWN]}'" if identifier and identifier.isprintable() else "its cell"
+                raise CohortError(
+                    f"--except {source.name}, row {row}: {shown} in column '{source.account_column}' names no account, "
+                    "so nobody knows who is to be left out; correct or remove this row."
+                )
+    return found
+
+
+def _understood(path: str, column: str | None) -> cohort.Source:
+    """Understand a file of exceptions: it may have the cohort's column, or another."""
+    try:
+        return cohort.inspect([path], column=column)[0]
+    except cohort.UnsuitableError:
+        if column is None:
+            raise
+        return cohort.inspect([path])[0]
+
+
+def _rows(source: cohort.Source) -> Iterator[tuple[int, str, str, str, str]]:
+    for chunk in cohort.read(source):
+        yield from chunk[["row", "identifier", "key", "reason", "cohort"]].itertuples(index=False, name=None)
+
+
+async def exceptions(directory: Directory, in_files: Mapping[str, str], settings: Settings) -> Exceptions:
+    """Find out who is left out: accounts that files name, under both their names, and members of groups.
+
+    Raises `RefusedError` where a group is not found or has nobody in it, or something may not be read.
+    """
+    keys = {key: f"named in {source}" for key, source in in_files.items()}
+    known = await _find(directory, [*keys], settings)
+    for key, accounts in known.items():
+        for account in accounts:
+            keys.setdefault(account.object_id.lower(), keys[key])
+    for group in await groups(directory, settings.except_group, "--except-group"):
+        users = await users_in(directory, group, "--except-group")
+        if not users:
+            raise CohortError(
+                f"--except-group {group.name}: it has no members that may be read, so nobody would be left out for it; "
+                "Member.Read.Hidden allows to read a hidden membership."
+            )
+        for user in users:
+            keys.setdefault(text_in(user, "id").lower(), f"member of group {group.name}")
+    few, many = _unknown(in_files, known)
+    return Exceptions(keys, warnings=few, unchecked=many)
+
+
+def _unknown(in_files: Mapping[str, str], known: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a sentence for each file that excepts accounts which are not there: of those with few, and with many."""
+    sentences: dict[bool, list[str]] = {False: [], True: []}
+    for source, total in Counter(in_files.values()).items():
+        missing = [key for key, its_source in in_files.items() if its_source == source and key not in known]
+        if missing:
+            listed = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
+            sentence = (
+                f"Of the {total:,} accounts that --except {source} leaves out, {len(missing):,} are not in this tenant "
+                f"({listed}): whoever is meant by them is not left out."
+            )
+            sentences[len(missing) > _FEW * total].append(sentence)
+    return tuple(sentences[False]), tuple(sentences[True])
+
+
+async def _find(directory: Directory, keys: Sequence[str], settings: Settings) -> dict[str, tuple[Account, ...]]:
+    """Look accounts up, however many; return those found, by key."""
+    places = asyncio.Semaphore(_BATCHES)
+
+    async def find(chunk: Sequence[str]) -> dict[str, tuple[Account, ...]]:
+        async with places:
+            return await directory.find(chunk)
+
+    chunks = [keys[start : start + LOOKUP_SIZE] for start in range(0, len(keys), LOOKUP_SIZE)]
+    try:
+        with plain_errors(settings.out):
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(find(chunk)) for chunk in chunks]
+    except LookUpRefusedError as error:
+        raise DirectoryError(
+            f"The accounts of --except may not be read ({error}); nothing was sent. User.Read.All allows it."
+        ) from error
+    return {key: accounts for task in tasks for key, accounts in task.result().items()}
