@@ -6,6 +6,7 @@ import os
 import tomllib
 from dataclasses import Field, fields
 from enum import Enum
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -13,7 +14,7 @@ from batchreset.errors import SettingsError, UsageError
 from batchreset.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _PREFIX = "BATCHRESET_"
@@ -23,6 +24,8 @@ _IN_FILE: Mapping[str, str] = MappingProxyType({"protected": "protect", "recipie
 _TRUTH: Mapping[str, bool] = MappingProxyType(
     {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 )
+#: Lists of accounts that are left alone.
+_ADDED_UP = frozenset({"protect", "protect_group", "except_", "except_group"})
 _WANTED: Mapping[Any, str] = MappingProxyType({int: "a whole number", float: "a number"})
 
 
@@ -51,27 +54,40 @@ def is_list(name: str) -> bool:
 def gather(flags: Mapping[str, Any], config: Path | None = None, base: Settings | None = None) -> Settings:
     """Make settings from what the command line gave (None, False and empty: not given), environment and file.
 
+    Whom one of the three leaves alone, no other one gives up: there all that was given counts.
+
     `base` are settings to start from instead: then only flags count on top of them. Raises `UsageError` for a value
     that cannot be read or that only a flag may give, `SettingsError` for a config file that cannot be used.
     """
     file = {} if base is not None else _read_config(config)
     values: dict[str, Any] = {}
     for item in fields(Settings):
-        flag, variable = flags.get(item.name), os.environ.get(variable_of(item.name))
-        if _is_given(flag):
-            values[item.name] = _value(item, flag, flag_of(item.name))
+        elsewhere = _elsewhere(item, file, config or config_path()) if base is None else ()
+        given = (_value(item, *each) for each in chain(_flagged(item, flags), elsewhere))
+        if (first := next(given, None)) is not None:
+            values[item.name] = tuple(dict.fromkeys(chain(first, *given))) if item.name in _ADDED_UP else first
         elif base is not None:
             values[item.name] = getattr(base, item.name)
-        elif variable:
-            if item.metadata["flag_only"]:
-                raise UsageError(
-                    f"{variable_of(item.name)}: only the flag {flag_of(item.name)} itself counts; unset it."
-                )
-            given = variable.splitlines() if is_list(item.name) else variable
-            values[item.name] = _value(item, given, variable_of(item.name))
-        elif item.name in file:
-            values[item.name] = _value(item, file[item.name], f"{config or config_path()}: {item.name}")
     return Settings(**values)
+
+
+def _flagged(item: Field[Any], flags: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield what a flag gives for a setting, and where."""
+    flag = flags.get(item.name)
+    if _is_given(flag):
+        yield flag, flag_of(item.name)
+
+
+def _elsewhere(item: Field[Any], file: Mapping[str, Any], place: Path) -> Iterator[tuple[Any, str]]:
+    """Yield what environment and file give, one after the other."""
+    name = variable_of(item.name)
+    if variable := os.environ.get(name):
+        if item.metadata["flag_only"]:
+            raise UsageError(f"{name}: only the flag {flag_of(item.name)} itself counts; unset it.")
+        # Blank lines do not count, but a variable with nothing else does.
+        yield [line for line in variable.splitlines() if line.strip()] or [""] if is_list(item.name) else variable, name
+    if item.name in file:
+        yield file[item.name], f"{place}: {item.name}"
 
 
 def restore(recorded: Mapping[str, Any]) -> Settings:
@@ -127,6 +143,8 @@ def _value(item: Field[Any], given: Any, where: str) -> Any:
     if any(isinstance(text, list | dict) for text in texts):
         raise UsageError(f"{where}: give a plain value here, no list or table.")
     if is_list(item.name):
+        if not all(str(text).strip() for text in texts):
+            raise UsageError(f"{where}: what was given is empty, which names nobody and nothing; leave it out.")
         if item.name == "accept_excluded":
             texts = [part for text in texts for part in str(text).split(",")]
         return tuple(text for each in texts if (text := str(each).strip()))

@@ -31,9 +31,9 @@ def moment(text: str, option: str) -> datetime:
     """Read a date or a time (ISO 8601), in UTC where it says no zone; `option` names it in the error."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter where its zone leads out of the calendar
         raise UsageError(f"{option} {text}: give a date or time such as 2026-11-20 or 2026-11-20T14:30Z.") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from batchreset.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     runs.run,
@@ -117,7 +118,14 @@ def _end_gently() -> None:
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Do what Ctrl-C does, also where that is ignored, as of a script's process in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.default_int_handler(number, frame)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _no_core_dumps() -> None:

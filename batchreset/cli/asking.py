@@ -40,11 +40,9 @@ def ask(plan: Plan, settings: Settings, *, stdin_is_taken: bool) -> None:
         return
     known = [f"Mind that {unchanged(earlier)}."] if earlier else []
     otherwise = repeats or "there is no terminal to ask on, and --yes was not given"
-    if plan.ready:
-        number, what = plan.ready, f"Reset the passwords of {accounts(plan.ready)}"
-    else:
-        number, what = max(plan.due.values()), _due_text(plan)
-    question = "\n".join(("", *unchecked, *known, f"{what} in {plan.record.operator.tenant_text}?"))
+    now = min(plan.ready, settings.limit or plan.ready)
+    question = "\n".join(("", *unchecked, *known, f"{_what(plan, now)} in {plan.record.operator.tenant_text}?"))
+    number = max(now, *plan.due.values(), 0)
     _confirmed(plan, question, number, otherwise, stdin_is_taken=stdin_is_taken)
     privileged = plan.contents.marks.get(Mark.PRIVILEGED)
     if privileged and settings.include_privileged:
@@ -69,14 +67,17 @@ def unchanged(earlier: Earlier) -> str:
     )
 
 
-def _due_text(plan: Plan) -> str:
-    """Say what is left to do of a run whose passwords are all reset."""
+def _what(plan: Plan, now: int) -> str:
+    """Say what is to be done; of all that are ready, so many are sent `now`."""
     told = {
-        Step.REVOKE: "revoke the sessions of {}",
-        Step.ENABLE: "open sign-in again for {}",
+        "reset the passwords of {}": now,
+        "revoke the sessions of {}": plan.due.get(Step.REVOKE, 0),
+        "open sign-in again for {}": plan.due.get(Step.ENABLE, 0),
     }
-    texts = [told[step].format(accounts(number)) for step, number in plan.due.items() if number]
-    whole = " and ".join(texts)
+    told_now = {text: accounts(number) for text, number in told.items() if number}
+    if now < plan.ready:
+        told_now["reset the passwords of {}"] = f"{now:,} of {accounts(plan.ready)} now"
+    whole = " and ".join(text.format(number) for text, number in told_now.items())
     return whole[:1].upper() + whole[1:]
 
 

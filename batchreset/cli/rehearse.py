@@ -14,7 +14,7 @@ from batchreset.cli.asynchronous import run_async
 from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, CohortFiles, Config, Flags, Verbose, takes
 from batchreset.cli.runs import empty_as_chosen, telling_of_a_new_key
-from batchreset.cli.terminal import say, show
+from batchreset.cli.terminal import say, show, width_of
 from batchreset.cli.words import end_text, plan_text
 from batchreset.engine.gates import refuse_unfit
 from batchreset.engine.result import INTERRUPTED
@@ -134,7 +134,7 @@ async def _rehearse(cohort: Sequence[str], settings: Settings, seed: int) -> tup
         inputs = Inputs(cohort, tokens, rehearsal=True, stdin=stdin, progress=unhurried())
         with telling_of_a_new_key():
             plan = await make(inputs, settings)
-        say(plan_text(plan) + "\n")
+        say(plan_text(plan, width_of(sys.stderr)) + "\n")
         refuse_unfit(plan, settings)
         with live() as progress:
             summary = await carry_out(plan.folder, settings, Means(tokens, plan.key, progress))

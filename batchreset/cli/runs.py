@@ -16,7 +16,7 @@ from batchreset.cli.asynchronous import event_loop
 from batchreset.cli.keys import passphrase_to_open, passphrase_to_seal
 from batchreset.cli.live import live, unhurried
 from batchreset.cli.options import AsJson, Cohort, Config, Flags, Run, Verbose, takes
-from batchreset.cli.terminal import say, show
+from batchreset.cli.terminal import say, show, width_of
 from batchreset.cli.words import end_text, plan_text, plan_values, quoted
 from batchreset.engine.gates import refuse_unfit
 from batchreset.errors import SignInNeededError
@@ -67,7 +67,7 @@ def run(
         if what_if:
             _show(made, settings, as_json=as_json)
             return
-        say(plan_text(made))
+        say(plan_text(made, width_of(sys.stderr)))
         refuse_unfit(made, settings)
         _go(loop, made, settings, tokens, as_json=as_json, stdin_is_taken="-" in cohort)
 
@@ -117,10 +117,10 @@ def resume(
 ) -> None:
     """Carry out a plan, or go on with an interrupted or halted run.
 
-    Screens again and asks as run does. The settings are those of the plan, but for what is given here; --limit and
-    --stop-after are for one start only. A plan's --graph-url and --authority have to be in your settings, or be given
-    again. What is no longer as it was (the plan's age, its cohort, who is signed in) is refused by name, unless
-    --anyway; another tenant always is.
+    Screens again and asks as run does. The settings are those of the plan, but for what is given here, and whom your
+    own settings protect is left alone too; --limit and --stop-after are for one start only. A plan's --graph-url and
+    --authority have to be in your settings, or be given again. What is no longer as it was (the plan's age, its cohort,
+    who is signed in) is refused by name, unless --anyway; another tenant always is.
 
     Examples:
       batchreset resume reports/20261121T175502Z-leak-cohort-7f3a
@@ -135,6 +135,11 @@ def resume(
     logs.begin(here, verbose)
     folder = folders.find(run, here.out)
     settings = gather({**flags, **dict.fromkeys((*_OF_THE_COMMAND, *_OF_TRUST))}, base=settings_of(folder, here))
+    # Whom the planner leaves alone, and whom whoever resumes does.
+    settings = settings.but(
+        protect=tuple(dict.fromkeys((*settings.protect, *here.protect))),
+        protect_group=tuple(dict.fromkeys((*settings.protect_group, *here.protect_group))),
+    )
     key = key_at_hand(folder, passphrase_given if settings.yes else lambda: passphrase_to_open(is_needed=False))
 
     def work(tokens: TokenSource) -> Coroutine[Any, Any, Plan]:
@@ -142,7 +147,7 @@ def resume(
 
     with event_loop() as loop:
         made, tokens = _signed_in(loop, settings, work)
-        say(plan_text(made))
+        say(plan_text(made, width_of(sys.stderr)))
         refuse_unfit(made, settings)
         _go(loop, replace(made, key=key), settings, tokens, as_json=as_json)
 
@@ -215,7 +220,11 @@ def _show(plan: Plan, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         show(json.dumps({**plan_values(plan), "unchanged_since": earlier and asdict(earlier)}, indent=2))
     else:
-        show("\n".join([plan_text(plan), *(["", f"Mind that {unchanged(earlier)}."] if earlier else [])]))
+        show(
+            "\n".join(
+                [plan_text(plan, width_of(sys.stdout)), *(["", f"Mind that {unchanged(earlier)}."] if earlier else [])]
+            )
+        )
     refuse_unfit(plan, settings)
     if not as_json:
         show(f"Page:   {plan.folder / 'plan.html'}\n\nCarry it out with: batchreset resume {quoted(plan.folder)}")

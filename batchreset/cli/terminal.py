@@ -6,6 +6,7 @@ import errno
 import getpass
 import os
 import re
+import shutil
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
 
 #: Above this many accounts their number has to be typed.
 _TYPE_ABOVE = 100
+#: Longer lines are hard to read.
+_WIDEST = 120
 #: What moves a cursor, colours a screen or turns writing round: no text of somebody else's may do so here.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return at which column lines are best broken; None where no person looks on."""
+    return min(shutil.get_terminal_size().columns, _WIDEST) if stream.isatty() else None
 
 
 def say(text: str) -> None:

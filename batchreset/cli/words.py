@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from batchreset.engine import outline
 from batchreset.model import Outcome, RunState, State
+from batchreset.policy.steps import before
 from batchreset.report.wording import accounts, duration, quota_text, time_text
 
 if TYPE_CHECKING:
@@ -16,14 +18,22 @@ if TYPE_CHECKING:
     from batchreset.report import Summary
 
 
-def plan_text(plan: Plan) -> str:
-    """Say on a page what would happen."""
-    lines = [outline.title(plan), "", *(f"  {label:<14} {text}" for label, text in outline.facts(plan))]
+def plan_text(plan: Plan, width: int | None = None) -> str:
+    """Say on a page what would happen, its lines broken at so many columns if any."""
+
+    def broken(line: str, indent: int) -> str:
+        return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False) if width else line
+
+    lines = [outline.title(plan), "", *(broken(f"  {label:<14} {text}", 17) for label, text in outline.facts(plan))]
     for heading, told in (("Left out", tuple(outline.left_out(plan))), *outline.sections(plan)):
         if told:
-            lines += ["", f"{heading}:", *(f"  {line}" for line in told)]
+            lines += ["", f"{heading}:", *(broken(f"  {line}", 30 if heading == "Left out" else 4) for line in told)]
     if plan.first_request:
-        lines += ["", "First request:", *(f"  {part}".rstrip() for part in plan.first_request.splitlines())]
+        lines += [
+            "",
+            "First reset request:" if before(plan.settings) else "First request:",
+            *(f"  {part}".rstrip() for part in plan.first_request.splitlines()),
+        ]
     return "\n".join((*lines, "", f"Digest: sha256 {plan.record.plan_digest}"))
 
 
@@ -83,8 +93,12 @@ def end_text(folder: Path, summary: Summary) -> str:
     if summary.state in {RunState.HALTED, RunState.INTERRUPTED} and not summary.rehearsal:
         lines.append(f"Go on with: batchreset resume {quoted(folder)}")
     if summary.blocked:
-        opens = "" if summary.rehearsal else f": batchreset resume {quoted(folder)} --enable opens it again"
-        lines.append(f"Sign-in is still blocked for {accounts(summary.blocked)}{opens}.")
+        opens = f"; batchreset resume {quoted(folder)} --enable opens it again for those that were reset"
+        lines.append(f"Sign-in is still blocked for {accounts(summary.blocked)}{'' if summary.rehearsal else opens}.")
+    if summary.not_blocked:
+        lines.append(
+            f"Sign-in was not blocked before the reset for {accounts(summary.not_blocked)}; the report says why."
+        )
     lines += [f"Report:    {folder / 'report.html'}", f"Rows:      {folder / 'reconciliation.csv'}"]
     if not summary.passwords_kept:
         lines.append("Passwords: none were kept; users reset their own by self-service.")
@@ -116,13 +130,13 @@ def snapshot_text(snapshot: Snapshot) -> str:
     ]
     if snapshot.to_revoke:
         parts.append(f"sessions revoked {snapshot.revoked:,} of {snapshot.to_revoke:,}")
-    if snapshot.left:
+    if snapshot.left and not snapshot.is_waiting:
         parts.append(f"{snapshot.rate:.1f}/s")
     if snapshot.quota is not None:
         parts.append(f"quota {snapshot.quota:.1f}/s")
     if snapshot.throttled:
         parts.append(f"refused {snapshot.throttled:,}")
-    if snapshot.left and snapshot.eta is not None:
+    if snapshot.left and not snapshot.is_waiting and snapshot.eta is not None:
         parts.append(f"about {duration(snapshot.eta)} left")
     if snapshot.note:
         parts.append(snapshot.note)

@@ -8,9 +8,9 @@ import io
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from batchreset.cohort import headers
+from batchreset.cohort import headers, identifiers
 from batchreset.errors import CohortError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SNIFFED_BYTES = 64 * 1024
 _SNIFFED_RECORDS = 50
 _LONGEST_LINE = 4 * 1024 * 1024
 #: As many as a sheet of Excel's has columns.
-_MOST_CELLS = 16_384
+MOST_CELLS = 16_384
 _TEXT_CONTROLS = frozenset("\t\n\v\f\r\x1a")
 
 
@@ -38,6 +38,7 @@ class Delimited:
     encoding: str
     delimiter: str
     marked: bool
+    is_headed: ClassVar[bool] = False
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells; blank lines are records too.
@@ -51,12 +52,12 @@ class Delimited:
         try:
             # Strict: a stray quotation mark must not swallow the accounts up to the next one.
             for cells in csv.reader(lines, delimiter=self.delimiter, strict=True):
-                if len(cells) > _MOST_CELLS:
+                if len(cells) > MOST_CELLS:
                     raise CohortError(
-                        f"{name}, row {row}: more than {_MOST_CELLS:,} cells, so this is no table; remove this row, "
+                        f"{name}, row {row}: more than {MOST_CELLS:,} cells, so this is no table; remove this row, "
                         "or save the sheet with the accounts again."
                     )
-                yield cells
+                yield cells if self.delimiter != _NONE else [_listed(cell) for cell in cells]
                 row += 1
         except csv.Error as error:
             raise CohortError(
@@ -72,13 +73,13 @@ def dialects(origin: Origin) -> Iterator[Delimited]:
     """
     with origin.open() as stream:
         head = stream.read(_SNIFFED_BYTES) or b""
-    encodings = _encodings(head)
-    if _is_binary(head.decode(encodings[0], "replace")):
+    tried = encodings(head)
+    if _is_binary(head.decode(tried[0], "replace")):
         raise CohortError(
             f"{origin.name} is no text: it holds binary data, or UTF-16 without a byte order mark; "
             "save it as CSV in UTF-8, or name a workbook by its ending .xlsx."
         )
-    for encoding in encodings:
+    for encoding in tried:
         text = head.decode(encoding, "replace")
         if mark := _MARK.match(text):
             yield Delimited(encoding, mark[1], marked=True)
@@ -86,12 +87,26 @@ def dialects(origin: Origin) -> Iterator[Delimited]:
             yield Delimited(encoding, "\t" if origin.ending == ".tsv" else _delimiter(text), marked=False)
 
 
-def _encodings(head: bytes) -> tuple[str, ...]:
+def encodings(head: bytes) -> tuple[str, ...]:
+    """Return the encodings that a text which begins so may have, likeliest first."""
     if head.startswith(codecs.BOM_UTF8):
         return ("utf-8-sig",)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return ("utf-16",)
     return ("utf-8", "cp1252")
+
+
+def _listed(line: str) -> str:
+    """Return the account that a list's line names, or the line.
+
+    Of lines of leaks, `address:password` and `url:address:password`, nothing but the account is kept, and of those
+    that may be some, three characters to find them by.
+    """
+    if account := identifiers.leaked(line):
+        return account
+    if ":" not in line or identifiers.parse(line).key or identifiers.parse(line.partition(": ")[2]).key:
+        return line
+    return next((part for part in line.split(":") if headers.rank(part) is not None), f"{line.strip()[:3]}…")
 
 
 def _is_binary(text: str) -> bool:
@@ -102,6 +117,9 @@ def _is_binary(text: str) -> bool:
 
 def _delimiter(text: str) -> str:
     """Choose the delimiter under which the text's first records look most like one table."""
+    lines = [line for line in text.splitlines()[:_SNIFFED_RECORDS] if line.strip()]
+    if 2 * sum(1 for line in lines if identifiers.leaked(line)) > len(lines):
+        return _NONE  # a password may hold any of them
     return max(_DELIMITERS, key=lambda delimiter: _likeness(text, delimiter))
 
 

@@ -16,29 +16,47 @@ if TYPE_CHECKING:
 #: requests and correlations are no accounts and stand nowhere in it.
 _ALIASES = (
     (
-        *("user principal name", "upn", "user upn", "account upn", "primary user upn", "user name (UPN)"),
-        *("user name [userPrincipalName] Required", "target1 user principal name", "identifier"),
+        *("user principal name", "upn", "user upn"),  # Entra, the admin centre, Get-MgUser, Get-ADUser, Sentinel
+        "account upn",  # Defender's hunting, Sentinel's IdentityInfo
+        "primary user upn",  # Intune's devices
+        "target1 user principal name",  # Entra's audit log: whom it was done to, never who did it
+        "member object id or upn",  # Entra's template for members of groups
+        *("user name (UPN)", "identifier"),  # our own reports' among them
     ),
-    ("user name", "sign-in name", "sign-in identifier", "sign-in", "login", "login name", "logon name"),
+    ("microsoft online services id", "windows live id"),  # Exchange's older names for it
+    ("user name", "sign-in name", "login", "login name", "logon name"),  # "Username" is the sign-in log's
+    ("sign-in identifier", "sign-in"),  # the sign-in log's too: what was typed
     ("user", "users", "user account", "account", "accounts", "account name", "identity", "affected user"),
     (
-        *("object id", "id", "user id", "user object id", "account object id", "target1 object id"),
-        *("azure ad object id", "entra object id", "aad user id", "external directory object id"),
+        *("user id", "user ids", "user object id"),  # the sign-in log; Purview, where it holds names
+        *("account object id", "target1 object id", "external directory object id"),  # Defender, audit log, Exchange
+        *("azure ad object id", "entra object id", "aad user id", "object id"),
     ),
+    ("id",),  # Graph's users; in its logs it is the entry's, beside a user's
     (
         *("email", "e-mail", "mail", "email address", "e-mail address", "mail address", "user email", "work email"),
-        *("primary smtp address", "windows live id", "emails"),
+        *("emails", "alias@domain name"),  # breach lists; Have I Been Pwned
+        "primary user email address",  # Intune
+        "primary smtp address",  # Exchange
     ),
+    ("windows email address", "recipient email address"),  # Exchange, Defender's mail events
 )
 
 #: No secret is carried through: these anywhere in a header ...
-_SECRET_PARTS = re.compile(r"passw|passphrase|passcode|pwd|kennwort", re.IGNORECASE)
+_SECRET_PARTS = re.compile(r"passw|passphrase|passcode|pwd|kennwort|cookie", re.IGNORECASE)
 #: ... or these as one of its words.
 _SECRET_WORDS = frozenset(
     {"pass", "hash", "hashes", "secret", "secrets", "token", "tokens", "cookie", "cookies", "credential", "credentials"}
 )
 #: A column headed so holds accounts of people who are not to be reset, however well its content looks.
-_SOMEBODY_ELSE = frozenset({"manager", "supervisor", "actor", "by", "approver", "requester", "reporter", "sponsor"})
+_SOMEBODY_ELSE = frozenset(
+    {
+        *("manager", "supervisor", "actor", "by", "approver", "requester", "reporter", "sponsor", "sender", "from"),
+        *("forwarding", "reply", "alternate", "alternative", "recovery", "secondary", "private", "personal"),
+    }
+)
+#: Entra's bulk templates name the property in every language: "User name [userPrincipalName] Required".
+_PROPERTY = re.compile(r"\[([a-z]\w*)\]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -52,7 +70,13 @@ _RANKS: Mapping[str, int] = {fold(alias): rank for rank, aliases in enumerate(_A
 
 def rank(header: str) -> int | None:
     """Say how surely a header names the account column, 0 best; None for a header not in the table."""
-    return _RANKS.get(fold(header))
+    return _RANKS.get(fold(property_of(header) or header))
+
+
+def property_of(header: str) -> str:
+    """Return the property that a bulk template's header names in brackets; nothing where it is no such header."""
+    found = _PROPERTY.search(header)
+    return found[1] if found else ""
 
 
 def is_secret(header: str) -> bool:

@@ -9,10 +9,16 @@ from batchreset.model import Reason
 
 #: Entra allows 64 + @ + 48 characters; what a directory synchronised from elsewhere may hold is longer.
 _LONGEST = 320
+#: Characters of a leak's line within which its account ends.
+_LONGEST_LEAKED = 8192
 _OBJECT_ID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.ASCII | re.IGNORECASE)
 _LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
 #: `str.isprintable` keeps control and bidirectional characters out; the pattern need not.
-_UPN = re.compile(rf"""[^\s@"(),:;<>\[\]\\/|?*=\{{\}}]+@{_LABEL}(?:\.{_LABEL})+""")
+_NAME = rf"""[^\s@"(),:;<>\[\]\\/|?*=\{{\}}]+@{_LABEL}(?:\.{_LABEL})+"""
+_UPN = re.compile(_NAME)
+#: A site, with its scheme or by its host's dots. Parts are bounded: a line may be megabytes long.
+_SITE = r"(?:\w[\w+.-]{0,31}+://[^\s:]{0,2048}+(?::\d{1,5}[^\s:]{0,2048}+)?|(?=[^\s:@/]{1,253}\.)[^\s:@]{1,2048}+)"
+_LEAKED = re.compile(rf"\s*(?:{_SITE}:)?({_NAME}):")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
@@ -48,6 +54,12 @@ def parse(cell: str) -> Identifier:
     if text.isprintable() and _UPN.fullmatch(text):
         return Identifier(text, text.lower())
     return Identifier(text)
+
+
+def leaked(line: str) -> str:
+    """Return the account of a leak's line, `address:password` or `url:address:password`; nothing of another line."""
+    found = _LEAKED.match(line, 0, _LONGEST_LEAKED)
+    return found[1] if found and parse(found[1]).key else ""
 
 
 def plain(cell: str) -> str:

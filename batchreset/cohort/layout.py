@@ -18,6 +18,9 @@ _COLUMNS_LISTED = 12
 #: What is listed of a header that was only guessed at: it may be somebody's data.
 _HEADER_LIKE = re.compile(r"[^\W\d_](?:[^\W\d]|[ .\-/()\[\]])*")
 
+#: How the example in a bulk template begins: "Example: ", in whatever language.
+_EXAMPLE = re.compile(r"\s*\w+\s?[:\uff1a]\s?\S")
+
 
 class UnsuitableError(CohortError):
     """A table without accounts, where another sheet of the same workbook may have them."""
@@ -37,7 +40,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns are what, by position from 0. `header_row` is the header's record number, 0 where there is none."""
+    """Which columns are what, by position from 0.
+
+    `header_row` is the record number of the header, or of a template's example below it; 0 where there is none.
+    """
 
     header_row: int
     account_column: str
@@ -49,16 +55,17 @@ class Layout:
     width: int
 
 
-def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted) -> Layout:
-    """Find the header and the columns from a table's first records.
+def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted, *, is_headed: bool = False) -> Layout:
+    """Find the header and the columns from a table's first records; where it `is_headed`, the first is the header.
 
     Raises `EmptyError` when there is no row, `UnsuitableError` when nothing here is an account, `CohortError` when the
     choice is the user's; `name` is the file or sheet in all.
     """
     if not any(map(is_filled, head)):
         raise EmptyError(f"{name} is empty: there is no account in it.")
-    row = _header_row(head, wanted.column)
+    row = 1 if is_headed else _header_row(head, wanted.column)
     columns = _columns(head, row)
+    row += _has_example(head, row)
     if row and not any(map(is_filled, head[row:])):
         raise EmptyError(f"{name} has a header but no rows: there is no account in it.")
     account = _named(name, columns, wanted.column, "--column") if wanted.column else _chosen(name, columns, head[row:])
@@ -95,21 +102,30 @@ def _header_row(head: Sequence[Sequence[str]], column: str | None) -> int:
             if any(cell.strip() and headers.fold(cell) == headers.fold(column) for cell in record):
                 return row
     first = next((row for row, record in enumerate(head, start=1) if any(map(_is_account, record))), None)
+    is_list = max(map(_filled, head)) == 1
     known = [
         (rank, -_filled(record), row)
         for row, record in top
         if not any(map(_is_account, record))
         for position, cell in enumerate(record)
-        if (rank := headers.rank(cell)) is not None and (first is None or _holds_account(head[row:], position))
+        if (rank := headers.rank(cell)) is not None
+        and (first is None or _holds_account(head[row:], position))
+        and not (is_list and _holds_account(head[: row - 1], position))
     ]
     if known:
         return min(known)[-1]
     # A header in a language that is not in the table: the fullest record above the accounts, as titles are short.
     # A list of one column has none: an unknown first line is rather a mistyped account, and must stay a row.
     above = [(-_filled(record), row) for row, record in top if row < (first or len(head) + 1) and is_filled(record)]
-    if not above or max(map(_filled, head)) == 1:
+    if not above or is_list:
         return 0
     return min(above)[-1]
+
+
+def _has_example(head: Sequence[Sequence[str]], row: int) -> bool:
+    """Say whether the record below a header is the example of one of Entra's bulk templates."""
+    is_template = row and any(map(headers.property_of, head[row - 1]))
+    return bool(is_template and row < len(head) and head[row] and _EXAMPLE.match(head[row][0]))
 
 
 def _columns(head: Sequence[Sequence[str]], row: int) -> list[str]:

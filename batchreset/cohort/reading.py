@@ -45,7 +45,7 @@ def read(
     try:
         with source.table.origin.open() as stream:
             records = islice(
-                enumerate(source.table.records(stream), start=1),
+                enumerate(source.table.records(stream), start=1 - source.table.form.is_headed),
                 source.layout.header_row,
                 source.layout.header_row + source.records,
             )

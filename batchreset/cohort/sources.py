@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from batchreset.cohort import delimited, identifiers
+from batchreset.cohort import delimited, identifiers, structured
 from batchreset.cohort.layout import EmptyError, Layout, UnsuitableError, Wanted, is_filled, locate
 from batchreset.cohort.origin import HashedStream, Origin
 from batchreset.errors import CohortError
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "standard input"
 _TEXT_ENDINGS = (".csv", ".tsv", ".txt")
-_WORKBOOK_ENDING = ".xlsx"
-_ZIP = b"PK\x03\x04"
+_WORKBOOK_ENDINGS = (".xlsx", ".xls", ".ods")
+_JSON_ENDINGS = (".json", ".jsonl")
+#: How workbooks begin: zip archives, and the containers of .xls files.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _STDIN_LIMIT = 256 * 1024 * 1024
 #: Records looked at to find header and columns.
 _HEAD = 1000
@@ -28,7 +30,12 @@ _EXAMPLES = 3
 
 
 class Form(Protocol):
-    """How an input is written: what it takes to read its records again."""
+    """How an input is written: what it takes to read its records again.
+
+    `is_headed` says that its first record is a header which the file does not have as a record of its own.
+    """
+
+    is_headed: ClassVar[bool]
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells, from the first record."""
@@ -147,8 +154,9 @@ def _file(text: str) -> Path:
             raise CohortError(f"{text} does not exist: check the name and the current folder.")
         if not path.is_file():
             raise CohortError(f"{text} is no regular file: pipe it in, and name - instead.")
-        if path.suffix.lower() not in {*_TEXT_ENDINGS, _WORKBOOK_ENDING}:
-            raise CohortError(f"{text}: files end in .csv, .tsv, .txt or .xlsx here; save it as one of these.")
+        if path.suffix.lower() not in (known := (*_TEXT_ENDINGS, *_WORKBOOK_ENDINGS, *_JSON_ENDINGS)):
+            listed = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise CohortError(f"{text}: files end in {listed} here; save it as one of these.")
         return path.resolve()
     except OSError as error:
         raise CohortError(f"{text} cannot be opened: {error.strerror}.") from error
@@ -171,17 +179,18 @@ def _everything(stdin: BinaryIO) -> bytes:
 
 
 def _understand(origin: Origin, wanted: Wanted) -> Source:
-    piped_workbook = isinstance(origin.place, bytes) and origin.place.startswith(_ZIP)
-    if piped_workbook or origin.ending == _WORKBOOK_ENDING:
+    piped = origin.place if isinstance(origin.place, bytes) else b""
+    if origin.ending in _WORKBOOK_ENDINGS or piped.startswith(_WORKBOOKS):
         return _from_workbook(origin, wanted)
-    for form in delimited.dialects(origin):
+    is_json = origin.ending in _JSON_ENDINGS or structured.begins_like_json(piped)
+    for form in structured.understood(origin) if is_json else delimited.dialects(origin):
         try:
             with origin.open() as stream:
                 table = Table(origin.name, origin, form)
                 return _survey(table, table.records(stream), stream, wanted)
         except UnicodeDecodeError:
             continue
-    raise CohortError(f"{origin.name} is in an encoding that is not recognised: save it as CSV in UTF-8.")
+    raise CohortError(f"{origin.name} is in an encoding that is not recognised: save it in UTF-8.")
 
 
 def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
@@ -221,7 +230,7 @@ def _survey(table: Table, records: Iterator[list[str]], stream: HashedStream, wa
     """Read a table's records to the end."""
     head = list(islice(records, _HEAD))
     try:
-        layout = locate(table.name, head, wanted)
+        layout = locate(table.name, head, wanted, is_headed=table.form.is_headed)
     except EmptyError:
         if not any(map(is_filled, records)):
             raise

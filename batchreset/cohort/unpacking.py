@@ -37,7 +37,7 @@ _MAY_BE_LARGE = re.compile("sharedStrings|pivotCache", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-Z]{1,9}")
 
 
-class _TooLargeError(Exception):
+class TooLargeError(Exception):
     """It goes beyond a limit."""
 
 
@@ -56,23 +56,20 @@ def extent(data: bytes, name: str) -> Extent:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
-            unpacked = _unpacked(package.infolist())
+            unpacked = unpacked_size(package.infolist())
             sheets = [_looked_through(package, part) for part in package.infolist()]
-    except _TooLargeError:
-        raise CohortError(
-            f"{name} is too large when unpacked, or holds more than Excel's {MOST_ROWS:,} rows or {MOST_COLUMNS:,} "
-            "columns: save the sheet with the accounts as CSV."
-        ) from None
+    except TooLargeError:
+        raise too_large(name) from None
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, OSError, ValueError, LookupError) as error:
         raise damaged(name) from error
     return Extent(unpacked, max(sheets, default=0))
 
 
-def _unpacked(parts: Sequence[zipfile.ZipInfo]) -> int:
-    """Return the bytes that a workbook says it unpacks to."""
+def unpacked_size(parts: Sequence[zipfile.ZipInfo], most_ratio: int = _MOST_RATIO) -> int:
+    """Return the bytes that a workbook says it unpacks to. Raises `TooLargeError`, and `ValueError` for odd packing."""
     packed, unpacked = sum(part.compress_size for part in parts), sum(part.file_size for part in parts)
-    if unpacked > _MOST_UNPACKED or (unpacked > _RATIO_COUNTS_FROM and unpacked > _MOST_RATIO * packed):
-        raise _TooLargeError
+    if unpacked > _MOST_UNPACKED or (unpacked > _RATIO_COUNTS_FROM and unpacked > most_ratio * packed):
+        raise TooLargeError
     if any(part.compress_type not in _METHODS or part.flag_bits & _ENCRYPTED for part in parts):
         raise ValueError("packed as Excel packs nothing")
     return unpacked
@@ -91,9 +88,9 @@ def _looked_through(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
             return 0
         if part.filename.endswith(".vml") and part.file_size <= _CHUNK and b"sheetData" not in begins:
             return 0
-    cells = _between_corners(_chunks(package, part))
+    cells = _between_corners(chunks(package, part))
     if not cells and part.file_size > _MOST_WITHOUT_ROWS and not _MAY_BE_LARGE.search(part.filename):
-        raise _TooLargeError
+        raise TooLargeError
     return cells
 
 
@@ -102,7 +99,20 @@ def damaged(name: str) -> CohortError:
     return CohortError(f"{name} is damaged or no Excel workbook: open it in Excel and save it again as .xlsx.")
 
 
-def _chunks(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
+def too_large(name: str) -> CohortError:
+    """Return the refusal of a workbook that goes beyond a limit."""
+    return CohortError(
+        f"{name} is too large when unpacked, or holds more than Excel's {MOST_ROWS:,} rows or {MOST_COLUMNS:,} "
+        "columns: save the sheet with the accounts as CSV."
+    )
+
+
+def protected(name: str) -> CohortError:
+    """Return the refusal of a workbook that is encrypted."""
+    return CohortError(f"{name} is password-protected: save it as .xlsx without a password.")
+
+
+def chunks(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
     """Unpack a part; one that holds more than it says is found out by its checksum, no further than it says."""
     with package.open(part) as stream:
         while chunk := stream.read(_CHUNK):
@@ -114,7 +124,7 @@ def _between_corners(chunks: Iterator[bytes]) -> int:
     corners = _Corners()
     parser = expat.ParserCreate()
     parser.StartElementHandler = corners.begin
-    parser.StartDoctypeDeclHandler = _refuse  # its entities could unfold to anything, and Excel writes none
+    parser.StartDoctypeDeclHandler = refuse  # its entities could unfold to anything, and Excel writes none
     for chunk in chunks:
         parser.Parse(chunk)
     parser.Parse(b"", True)
@@ -137,7 +147,7 @@ class _Corners:
         return self._rows * (max(self._columns.values()) + self._most_unnamed)
 
     def begin(self, element: str, attributes: Mapping[str, str]) -> None:
-        """Follow the beginning of an element. Raises `_TooLargeError`, and `ValueError` for what is damaged."""
+        """Follow the beginning of an element. Raises `TooLargeError`, and `ValueError` for what is damaged."""
         self._elements += 1
         match element.rpartition(":")[2]:
             case "c":
@@ -147,13 +157,13 @@ class _Corners:
             case "sheetData":  # a part that remembers other workbooks has several
                 self._row = 0
         if self._rows and self._elements > _MOST_IN_A_ROW:
-            raise _TooLargeError
+            raise TooLargeError
 
     def _begin_row(self, number: int) -> None:
         if number <= self._row:
             raise ValueError("a row out of order")
         if number > MOST_ROWS:
-            raise _TooLargeError
+            raise TooLargeError
         self._row, self._ending = number, str(number)
         self._rows = max(self._rows, number)
         self._column = self._elements = self._unnamed = 0
@@ -163,7 +173,7 @@ class _Corners:
             self._unnamed += 1
             self._most_unnamed = max(self._most_unnamed, self._unnamed)
             if self._unnamed > MOST_COLUMNS:
-                raise _TooLargeError
+                raise TooLargeError
             return
         letters = place[: -len(self._ending)] if place.endswith(self._ending) else "?"
         if letters not in self._columns:
@@ -174,16 +184,17 @@ class _Corners:
 
 
 def _checked(letters: str) -> int:
-    """Return a column's number: A is 1, Z 26, AA 27. Raises `_TooLargeError` beyond Excel's last one."""
+    """Return a column's number: A is 1, Z 26, AA 27. Raises `TooLargeError` beyond Excel's last one."""
     if not _LETTERS.fullmatch(letters):
         raise ValueError("a cell that is not of its row")
     number = 0
     for letter in letters:
         number = 26 * number + ord(letter) - 64
     if number > MOST_COLUMNS:
-        raise _TooLargeError
+        raise TooLargeError
     return number
 
 
-def _refuse(*_: object) -> None:
+def refuse(*_: object) -> None:
+    """Refuse a document type."""
     raise ValueError("a document type")

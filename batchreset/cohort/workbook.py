@@ -1,17 +1,18 @@
-"""Tables in Excel workbooks: calamine reads them, and holds them whole; the largest are streamed instead."""
+"""Tables in workbooks: calamine reads them, and holds them whole; the largest of .xlsx are streamed instead."""
 
 from __future__ import annotations
 
 import datetime as dt
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
+from batchreset.cohort import compound, opendocument, unpacking
 from batchreset.cohort.reading import Unlike
-from batchreset.cohort.unpacking import damaged, extent
-from batchreset.errors import CohortError
+from batchreset.cohort.unpacking import damaged, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     Cell = float | int | str | bool | dt.date | dt.time | dt.timedelta
 
-#: How OLE containers begin: what Excel wraps an encrypted workbook in, and what .xls files are.
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 #: Excel keeps 15 digits of a number; above them a whole number is written as it was read.
 _EXACT = 1e15
 #: Bytes of XML up to which a workbook is held: about 200,000 rows of ten columns. It takes nearly twice the memory.
@@ -36,6 +35,7 @@ class Sheet:
 
     sheet: str
     is_held: bool
+    is_headed: ClassVar[bool] = False
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells as text, from the first row of a sheet that was found fit to be read."""
@@ -55,12 +55,17 @@ class Workbook(Protocol):
 def open_workbook(stream: HashedStream, name: str) -> Workbook:
     """Open a workbook. Raises `CohortError` naming it when it cannot be read, or is larger than any should be."""
     data = stream.read() or b""
-    if data.startswith(_OLE):
-        raise CohortError(
-            f"{name} is password-protected, or an old .xls under another ending: save it as .xlsx without a password."
-        )
-    found = extent(data, name)
-    return _opened(data, name, is_held=found.unpacked <= _HELD and found.cells <= _HELD_CELLS)
+    is_xlsx = False
+    if data.startswith(compound.MAGIC):
+        found = compound.extent(data, name)
+    elif opendocument.is_one(data):
+        found = opendocument.extent(data, name)
+    else:
+        found, is_xlsx = unpacking.extent(data, name), True
+    is_held = found.unpacked <= _HELD and found.cells <= _HELD_CELLS
+    if not is_held and not is_xlsx:
+        raise too_large(name)
+    return _opened(data, name, is_held=is_held)
 
 
 def _opened(data: bytes, name: str, *, is_held: bool) -> Workbook:
@@ -76,10 +81,8 @@ class _HeldWorkbook:
 
     def __init__(self, data: bytes, name: str) -> None:
         self._name = name
-        try:
+        with _readable(name):
             self._book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        except CalamineError as error:
-            raise damaged(name) from error
 
     def visible_sheets(self) -> list[Sheet]:
         return [
@@ -89,14 +92,24 @@ class _HeldWorkbook:
         ]
 
     def records(self, sheet: Sheet) -> Iterator[list[str]]:
-        try:
+        with _readable(self._name):
             cells = self._book.get_sheet_by_name(sheet.sheet)
             if cells.start is None:  # calamine before 0.9 panics at the rows of an empty sheet
                 return
             for record in cells.iter_rows():
                 yield [text_of(cell) for cell in record]
-        except (CalamineError, OverflowError) as error:  # calamine: a time beyond any calendar
-            raise damaged(self._name) from error
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (CalamineError, OverflowError) as error:  # calamine: a time beyond any calendar
+        raise damaged(name) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # it cannot be imported, and is no Exception
+            raise
+        raise damaged(name) from error
 
 
 def text_of(cell: Cell) -> str:

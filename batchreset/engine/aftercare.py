@@ -82,7 +82,9 @@ class Aftercare:
         while not self._steps.crew.stopped.is_set():
             if not self._loaded and self._heard:
                 ids = [self._heard.popleft() for _ in range(min(len(self._heard), _CHUNK))]
-                self._loaded.extend(cares.load(self._engine, ids))
+                found = cares.load(self._engine, ids)
+                self.to_revoke -= (len(ids) - len(found)) * (Step.REVOKE in self._wanted)  # those are left as they are
+                self._loaded.extend(found)
             if self._loaded:
                 return self._loaded.popleft()
             if self._is_closed:

@@ -38,10 +38,14 @@ class Control:
         #: The on-premises domains of which no more is sent, and why; and what came of that, once the run has ended.
         self.closed: dict[str, str] = {}
         self._left: str | None = None
+        #: The state that a run has come to which is over but for what can be done without.
+        self._settled: RunState | None = None
 
     @property
     def state(self) -> RunState:
         """How the run ends, were it to end now."""
+        if self._settled is not None:
+            return self._settled
         if self.is_interrupted:
             return RunState.INTERRUPTED
         if self.halted_because is not None:
@@ -55,10 +59,15 @@ class Control:
             return f"stopped by {self.cut_short_by}"
         return self.halted_because or self._left
 
+    def settle(self) -> None:
+        """Keep the state: all is done, and whoever interrupts what follows interrupts nothing of the run."""
+        self._settled = self.state
+
     def halt(self, why: str, *, follow: bool) -> None:
         """Stop sending, for a reason of the run's own; `follow` operations under way to their end, or stop that too."""
         if self.halted_because is None:
             self.halted_because = why
+            self._settled = None
             events.tell("halted", level=logging.WARNING, because=why)
         self.sending_stopped.set()
         if not follow:

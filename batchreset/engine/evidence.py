@@ -30,18 +30,19 @@ _NOBODY = "null"
 async def look_after(engine: Engine, directory: Directory, writer: Writer, control: Control) -> None:
     """Ask the directory once more of each row that was sent, unless the run is being stopped; that ends it at once.
 
-    Where the directory is refused, cannot be reached or takes too long, the audit trail says so, and the next start
-    asks again.
+    What has ended is on disk by now. Where the directory is refused, cannot be reached or takes too long, the audit
+    trail says so, and the next start asks again.
     """
     if control.caring_stopped.is_set():
         return
-    await writer.commit()  # what has ended is on disk
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(_ask(engine, directory, writer))
         stopped = group.create_task(control.caring_stopped.wait())
         ended, _ = await asyncio.wait({asking, stopped}, timeout=_AT_MOST, return_when=asyncio.FIRST_COMPLETED)
         if not ended:
             _tell(writer, f"the directory took longer than {_AT_MOST / 60:.0f} minutes")
+        elif asking not in ended:
+            _tell(writer, "it was interrupted")
         asking.cancel()
         stopped.cancel()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchreset import cohort
 from batchreset.engine.faults import plain_errors
-from batchreset.engine.gathering import groups, users_in
+from batchreset.engine.gathering import groups, recorded, users_in
 from batchreset.errors import CohortError, DirectoryError, UsageError
 from batchreset.graph.answers import text_in
 from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchreset.graph.directory import Directory
     from batchreset.model import Account
     from batchreset.settings import Settings
+    from batchreset.status.record import SourceRecord
 
 #: $batch requests under way at once.
 _BATCHES = 4
@@ -40,21 +41,31 @@ class Exceptions:
     """
 
     keys: Mapping[str, str]
+    files: tuple[SourceRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 
-def named(settings: Settings) -> dict[str, str]:
-    """Return the accounts that files except, by their keys, each with the name of its file.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The accounts that files except, by their keys, each with the name of its file; and those files."""
+
+    keys: Mapping[str, str]
+    files: tuple[SourceRecord, ...]
+
+
+def named(settings: Settings) -> Named:
+    """Read whom files except.
 
     Raises `CohortError` for a file that cannot be understood, or holds what names nobody; `UsageError` for `-`.
     """
     found: dict[str, str] = {}
+    files = []
     for path in settings.except_:
         if path == "-":
             raise UsageError("--except -: standard input can only be the cohort; save the exceptions to a file.")
         try:
-            source = _understood(path, settings.column)
+            source = understood(path, settings.column)
         except CohortError as error:
             # Not an empty cohort, which may be well: exceptions that are gone would be reset.
             raise CohortError(f"--except {error}") from error
@@ -67,10 +78,11 @@ def named(settings: Settings) -> dict[str, str]:
                     f"--except {source.name}, row {row}: {shown} in column '{source.account_column}' names no account, "
                     "so nobody knows who is to be left out; correct or remove this row."
                 )
-    return found
+        files.append(recorded(source))
+    return Named(found, tuple(files))
 
 
-def _understood(path: str, column: str | None) -> cohort.Source:
+def understood(path: str, column: str | None) -> cohort.Source:
     """Understand a file of exceptions: it may have the cohort's column, or another."""
     try:
         return cohort.inspect([path], column=column)[0]
@@ -85,12 +97,12 @@ def _rows(source: cohort.Source) -> Iterator[tuple[int, str, str, str, str]]:
         yield from chunk[["row", "identifier", "key", "reason", "cohort"]].itertuples(index=False, name=None)
 
 
-async def exceptions(directory: Directory, in_files: Mapping[str, str], settings: Settings) -> Exceptions:
+async def exceptions(directory: Directory, in_files: Named, settings: Settings) -> Exceptions:
     """Find out who is left out: accounts that files name, under both their names, and members of groups.
 
     Raises `RefusedError` where a group is not found or has nobody in it, or something may not be read.
     """
-    keys = {key: f"named in {source}" for key, source in in_files.items()}
+    keys = {key: f"named in {source}" for key, source in in_files.keys.items()}
     known = await _find(directory, [*keys], settings)
     for key, accounts in known.items():
         for account in accounts:
@@ -104,8 +116,8 @@ async def exceptions(directory: Directory, in_files: Mapping[str, str], settings
             )
         for user in users:
             keys.setdefault(text_in(user, "id").lower(), f"member of group {group.name}")
-    few, many = _unknown(in_files, known)
-    return Exceptions(keys, warnings=few, unchecked=many)
+    few, many = _unknown(in_files.keys, known)
+    return Exceptions(keys, in_files.files, warnings=few, unchecked=many)
 
 
 def _unknown(in_files: Mapping[str, str], known: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

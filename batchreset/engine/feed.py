@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from batchreset.engine.lane import Lane
-from batchreset.policy.opening import Closed, Halt, Waiting
+from batchreset.policy.opening import Closed, Halt, Told, Waiting
 from batchreset.status import turns
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Feed:
 
     def had_ended(self, reset_id: int, state: State, ending: Ending) -> None:
         """Note how a row ended: others may have waited for that."""
-        match self._opening.ended(reset_id, state, ending.reason, ending.detail):
+        match self._opening.ended(reset_id, state, Told(ending.reason, ending.detail, ending.by_operation)):
             case Halt(why):
                 self._control.halt(why, follow=True)
             case Closed(domain, why):
@@ -107,6 +107,11 @@ class Feed:
     def idle(self, now: float) -> float:
         """Return for how many seconds until now no row was in a worker's hands."""
         return self._idle + (0.0 if self._in_hand else now - self._idle_since)
+
+    @property
+    def waits_for(self) -> str | None:
+        """Say what all rows wait for that have yet to go in this start; None where they do not."""
+        return None if self._is_cut_short else self._opening.waits_for
 
     @property
     def _is_over(self) -> bool:

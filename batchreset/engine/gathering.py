@@ -18,9 +18,11 @@ from batchreset.graph.directory import LookUpRefusedError
 from batchreset.graph.groups import Group, find_group, members
 from batchreset.graph.risk import COLUMNS as RISK_COLUMNS
 from batchreset.graph.risk import at_risk
+from batchreset.model import Risk
 from batchreset.policy.naming import file_names
 from batchreset.report.guard import guard
 from batchreset.settings import IfEmpty
+from batchreset.status.record import SourceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -97,6 +99,13 @@ async def lists(
     return filled
 
 
+def recorded(source: cohort.Source) -> SourceRecord:
+    """Return what the run keeps of a file."""
+    place = source.table.origin.place
+    path = None if isinstance(place, bytes) else str(place)
+    return SourceRecord(source.name, source.sha256, source.records, source.account_column, path)
+
+
 def save(listed: Sequence[Listed], folder: Path, given: Sequence[cohort.Source]) -> tuple[cohort.Source, ...]:
     """Write each list to a cohort file in the run folder; return them as sources behind those that were given.
 
@@ -139,7 +148,7 @@ def _unreadable_group(what: str, error: LookUpRefusedError) -> DirectoryError:
 
 async def _risky(directory: Directory, settings: Settings) -> list[dict[str, Any]]:
     try:
-        return await at_risk(directory, settings.min_risk)
+        return await at_risk(directory, settings.min_risk or Risk.LOW)
     except LookUpRefusedError as error:
         raise DirectoryError(
             f"--risky-users: they may not be read ({error}); nothing was sent. IdentityRiskyUser.Read.All allows it, "

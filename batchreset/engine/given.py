@@ -27,9 +27,10 @@ _SHARED = "it is given for another account too"
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a password stands in the cohort, and what kind of account it is for."""
+    """Where a password stands in the cohort, and which account it is for, of what kind."""
 
     id: int
+    account: str
     kind: Kind
     text: str
 
@@ -83,19 +84,21 @@ def _faults(engine: Engine, key: RunKey) -> Mapping[int, _Fault]:
     """
     salt = secrets.token_bytes(32)
     faults: dict[int, _Fault] = {}
-    first_with: dict[bytes, _Place] = {}
+    alike: dict[bytes, list[_Place]] = defaultdict(list)
     for row in given.ready(engine):
         text = key.unseal(row.sealed).reveal()
-        place = _Place(row.id, row.kind, f"{row.source} row {row.row}")
+        place = _Place(row.id, row.object_id, row.kind, f"{row.source} row {row.row}")
         # Not the domain: `com` is no part of anybody's name.
         rule = broken_rule(text, parts_of(row.user.partition("@")[0], row.display_name))
-        twin = first_with.setdefault(blake2b(text.encode(), key=salt, digest_size=16).digest(), place)
-        if twin is not place:
-            faults[place.id] = _Fault(place, rule, twin)
-            known = faults.get(twin.id, _Fault(twin))
-            faults[twin.id] = replace(known, twin=known.twin or place)
-        elif rule:
+        alike[blake2b(text.encode(), key=salt, digest_size=16).digest()].append(place)
+        if rule:
             faults[place.id] = _Fault(place, rule)
+    for first, *others in alike.values():
+        # The same account again is no other one.
+        twin = next((place for place in others if place.account != first.account), None)
+        for place in (first, *others) if twin else ():
+            known = faults.get(place.id, _Fault(place))
+            faults[place.id] = replace(known, twin=twin if place.account == first.account else first)
     return dict(sorted(faults.items()))
 
 

@@ -126,6 +126,8 @@ class Ledger:
     def _count(self, source: State, target: State, ending: Ending) -> None:
         self.counts[source] -= 1
         self.counts[target] += 1
+        if target is State.ACCEPTED:
+            self._breaker.accepted()
         if target in ENDED:
             cause = None if target is State.SUCCEEDED else str(ending.reason)
             if why := self._breaker.trip(cause, ending.detail):

@@ -99,18 +99,21 @@ def opening_of(engine: Engine, asked: int | None, advice: Mapping[str, str]) -> 
     )
 
 
-def canaries(engine: Engine, asked: int | None) -> list[Waiting]:
+def canaries(engine: Engine, asked: int | None, left_out: Collection[int] = ()) -> list[Waiting]:
     """Return the accounts that a start is to risk first: ordinary ones, of each kind one as far as there are, in turn.
 
-    Those that an earlier start sent, and whose end it did not see, are still the canaries.
+    Those that an earlier start sent, and whose end it did not see, are still the canaries. Rows that are about to be
+    `left_out`, by their ids, are none.
     """
     counts = rows.counts(engine)
-    number = canaries_wanted(asked, counts[State.READY], counts[State.SUCCEEDED])
+    unended = counts[State.READY] + sum(counts[state] for state in IN_FLIGHT) - len(left_out)
+    number = canaries_wanted(asked, unended, counts[State.SUCCEEDED])
     if not number:
         return []
     under_way = turns.ordinary_under_way(engine, number)
-    placed = sorted(each for domain in turns.domains(engine) for each in turns.ordinary(engine, domain, number))
-    in_turn = [row for _, row in placed]
+    most = number + len(left_out)
+    placed = sorted(each for domain in turns.domains(engine) for each in turns.ordinary(engine, domain, most))
+    in_turn = [row for _, row in placed if row.id not in left_out]
     cloud, synchronised = (
         next((row for row in in_turn if bool(row.domain) is wanted), None) for wanted in (False, True)
     )

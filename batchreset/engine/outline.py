@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchreset.model import Kind, Mark, Method, PasswordSource, PasswordStyle, RevokeSessions, Step
-from batchreset.policy.roles import blocking_foreseen, refusal_foreseen
+from batchreset.policy.roles import blocking_foreseen, refusal_foreseen, updating_foreseen
 from batchreset.policy.steps import writes_each
 from batchreset.recipe import Recipe
 from batchreset.report.wording import NAMELESS, accounts, duration, listed
@@ -175,10 +175,13 @@ def _foreseen(plan: Plan) -> Iterator[str]:
     marks, outside = plan.contents.marks, plan.contents.outside
     if services := marks.get(Mark.SERVICE):
         yield (
-            f"{accounts(len(services))} may be used by programs, since their passwords never expire: "
-            f"{listed(services, _NAMED)}. What signs in with them will fail until it has the new password."
+            f"Programs may be signing in with {accounts(len(services))}, whose password never expires: "
+            f"{listed(services, _NAMED)}. They will fail until they have the new password."
         )
-    if (refused := marks.get(Mark.OUT_OF_REACH)) and plan.record.operator.roles:
+    is_by_update = plan.record.method is Method.PASSWORD_PROFILE
+    if is_by_update and (in_vain := updating_foreseen(plan.record.operator.roles)):
+        yield in_vain
+    elif (refused := marks.get(Mark.OUT_OF_REACH)) and plan.record.operator.roles:
         yield refusal_foreseen(refused, plan.record.operator.roles)
     if in_vain := blocking_foreseen(plan.settings, plan.record.operator.roles):
         yield in_vain

@@ -25,10 +25,12 @@ from batchreset.model import Operator, Reason, State, Step
 from batchreset.policy.expiry import ends_too_early
 from batchreset.policy.pace import Pacer
 from batchreset.policy.prediction import Prediction, predicted
+from batchreset.policy.steps import after
 from batchreset.report import planned
-from batchreset.status import database, excepted, record, schema
+from batchreset.status import cares, database, excepted, record, schema
 from batchreset.status.changes import logged
 from batchreset.status.planned import Contents, contents
+from batchreset.status.screening import exclude_repeats, leave_out
 from batchreset.vault.sealing import RunKey, Sealer
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from batchreset import cohort
     from batchreset.auth.token import TokenSource
+    from batchreset.engine.screen import Findings
     from batchreset.secret import Secret
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
@@ -53,9 +56,11 @@ class Resumption:
     unchecked: tuple[str, ...]
     #: What is no longer as it was, one clause each, and is gone on with anyway.
     different: tuple[str, ...]
-    #: Rows that screening leaves out now, by their ids, and why.
-    left_out: Mapping[int, Reason]
+    #: What screening found now.
+    findings: Findings
     retry_failed: bool
+    #: Rows that were sent and are left as they are by now, by their ids: the object id, and what protects it.
+    spared: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +154,26 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
                 with engine.begin() as connection:
                     excepted.write(connection, exceptions.keys)
                 rules, unchecked = await rules_for(engine, directory, operator, method, settings)
-                await screen_rows(engine, directory, rules, _counting(inputs.progress))
+                if not settings.password_column:
+                    exclude_repeats(engine, by_object_id=False)
+                findings = await screen_rows(engine, directory, rules, _counting(inputs.progress))
+                leave_out(engine, findings.left_out)
                 foreseen = exceptions.warnings
                 if key and settings.password_column:
                     inputs.progress("checking the given passwords")
                     in_clear = None if inputs.rehearsal else given.held_in_clear(sources)
                     foreseen += (*given.judge(engine, key, settings.password_policy), *filter(None, (in_clear,)))
+                # Of an account that is named twice, one with a password that is left out is not the first.
+                exclude_repeats(engine, by_object_id=True)
                 ordering.arrange(engine, sources, settings.order_by)
                 recorded = replace(
                     _record(run_id, settings, sources, operator),
                     method=method,
                     rehearsal=inputs.rehearsal,
                     unchecked=(*unchecked, *exceptions.unchecked),
+                    noted=exceptions.unchecked,
+                    foreseen=foreseen,
+                    exceptions=exceptions.files,
                     recipient=key.recipient if key else "",
                     domains=tuple(rules.domains),
                 )
@@ -224,11 +237,14 @@ def show(
     With a `resumption`, it is shown as it will be once that is agreed to.
     """
     line = record.load(engine)
+    left_out = resumption.findings.left_out if resumption else {}
     if resumption is None:
         found = contents(engine, line.domains)
     else:
         line = replace(line, operator=resumption.operator, unchecked=resumption.unchecked)
-        found = contents(engine, line.domains, failed_again=resumption.retry_failed, left_out=resumption.left_out)
+        found = contents(engine, line.domains, failed_again=resumption.retry_failed, left_out=left_out)
+    spared = resumption.spared if resumption else {}
+    due = {step: sum(each not in spared for each in cares.unfinished(engine, {step})) for step in after(settings)}
     told = {state: count for state, count in found.counts.items() if count}
     events.tell("planned", run=line.run_id, state=line.state, tenant=line.operator.tenant_id, rows=told)
     return Plan(
@@ -239,8 +255,9 @@ def show(
         contents=found,
         because=because(line, settings),
         first_request=request_text(line, settings, found.first) if found.first else None,
-        duration=predicted(found.counts[State.READY], settings, known_of(line)),
-        canaries=tuple(row.user for row in ordering.canaries(engine, settings.canary)),
+        duration=predicted(found.counts[State.READY], settings, known_of(line), due=sum(due.values())),
+        canaries=tuple(row.user for row in ordering.canaries(engine, settings.canary, left_out)),
+        due=due,
         resumption=resumption,
         key=key,
     )
@@ -274,16 +291,8 @@ def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], o
         graph_url=settings.graph_root,
         method=settings.method,
         settings=settings.recorded(),
-        sources=tuple(
-            record.SourceRecord(source.name, source.sha256, source.records, source.account_column, _path(source))
-            for source in sources
-        ),
+        sources=tuple(map(gathering.recorded, sources)),
         cohort_columns=tuple(columns),
         ticket=settings.ticket,
         justification=settings.justification,
     )
-
-
-def _path(source: cohort.Source) -> str | None:
-    place = source.table.origin.place
-    return None if isinstance(place, bytes) else str(place)

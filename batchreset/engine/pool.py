@@ -15,7 +15,7 @@ from batchreset.errors import PasswordNotMadeError, SignInError
 from batchreset.graph.resets import ResetRequest, operation_url, send_reset
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import new_request_id
-from batchreset.model import Fate, Reason, State
+from batchreset.model import Fate, Reason, State, Step
 from batchreset.policy.attempts import Next, Tally, decide
 from batchreset.policy.routing import is_complete
 from batchreset.policy.settling import Landed, in_force
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from batchreset.graph.resets import Form
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
-    from batchreset.model import Step
     from batchreset.policy.verdict import Verdict
     from batchreset.secret import Secret
     from batchreset.status.rows import Work
@@ -187,6 +186,9 @@ class Pool:
         for step in due_before(sending.before, work.steps_done, enabled=work.enabled_before):
             self._outage.busy.discard(number)
             try:
+                if step is Step.DISABLE and await sending.steps.is_blocked_by_now(work):
+                    row.work = replace(row.work, enabled_before=False)
+                    continue
                 await sending.steps.carry_out(number, step, work)
             finally:
                 self._outage.busy.add(number)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.model import IN_FLIGHT, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from batchreset.engine.aftercare import Aftercare
     from batchreset.engine.control import Control
@@ -28,7 +29,8 @@ class Spent:
 
     `quota`: a write waited for leave to send, be it for what the service allows, the pace that keeps within it, or
     --rate. `operations`: there was nothing to send, and operations were followed. `answers`: the rest, in which writes
-    were under way, be it only of what comes after a reset, or a service that was away was waited for.
+    were under way, be it only of what comes after a reset, a service that was away was waited for, or the directory was
+    asked once more at the end.
     """
 
     quota: float
@@ -45,7 +47,8 @@ class Snapshot:
     """Where a run stands. `rate` is rows sent a second of late, `quota` the writes a second that were measured.
 
     `throttled` counts answers that said wait, on any route. `revoked` counts the accounts whose sessions were revoked
-    since the start, `to_revoke` those that have been reset and had that coming.
+    since the start, `to_revoke` those that have been reset and had that coming. `is_waiting` says that no other row may
+    go until the `note` comes true, so that the rate says nothing of what is left.
     """
 
     counts: Mapping[State, int]
@@ -57,6 +60,7 @@ class Snapshot:
     revoked: int = 0
     to_revoke: int = 0
     note: str | None = None
+    is_waiting: bool = False
 
     @property
     def rows(self) -> int:
@@ -110,6 +114,16 @@ class Teller:
         self._start = self._clock()
         self._quota: float | None = None
         self._seen: list[tuple[float, int]] = []
+        self._doing: str | None = None
+
+    @asynccontextmanager
+    async def telling(self, doing: str) -> AsyncIterator[None]:
+        """Go on telling meanwhile, and what is being done."""
+        self._doing = doing
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.run())
+            yield
+            task.cancel()
 
     async def run(self) -> None:
         """Tell twice a second, until cancelled."""
@@ -139,6 +153,10 @@ class Teller:
 
     def _snapshot(self) -> Snapshot:
         now, left = self._clock(), self._ledger.counts[State.READY]
+        stops = self._control.halted_because or ("stopping" if self._control.is_interrupted else None)
+        waits_for = self._feed.waits_for if left and not stops else None
+        if waits_for:
+            self._seen.clear()  # the rate begins with those that wait now
         self._seen = [(at, count) for at, count in self._seen if now - at <= _RATE_OVER] + [(now, left)]
         since, before = self._seen[0]
         return Snapshot(
@@ -150,5 +168,6 @@ class Teller:
             spent=self.spent(),
             revoked=self._aftercare.revoked,
             to_revoke=self._aftercare.to_revoke,
-            note=self._control.halted_because or ("stopping" if self._control.is_interrupted else None),
+            note=stops or (f"waiting for {waits_for}" if waits_for else self._doing),
+            is_waiting=waits_for is not None,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchreset.engine import folder as folders
 from batchreset.engine import stale
-from batchreset.engine.agreed import note_table, refuse_another
+from batchreset.engine.agreed import AGREED, refuse_another
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.keys import refuse_strange
 from batchreset.engine.ledger import entry
@@ -19,21 +19,23 @@ from batchreset.gather import restore
 from batchreset.graph.directory import Directory
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Routes, Turnstile
-from batchreset.model import RunState, State
+from batchreset.model import IN_FLIGHT, RunState, State
 from batchreset.policy.pace import Pacer
 from batchreset.policy.permissions import has_lost_its_role
 from batchreset.policy.steps import after
-from batchreset.status import cares, database, record, rows, schema
+from batchreset.status import cares, database, excepted, record, rows, schema
 from batchreset.status.changes import logged
-from batchreset.status.screening import Screened, screened
+from batchreset.status.screening import leave_out
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from sqlalchemy import Engine
 
     from batchreset.auth.token import TokenSource
     from batchreset.model import Operator
+    from batchreset.policy.screening import Rules
     from batchreset.settings import Settings
     from batchreset.status.changes import Change
 
@@ -80,7 +82,7 @@ async def prepare(
 ) -> Plan:
     """Screen the ready rows again and return what is left to do; `settings` are those that `settings_of` returned.
 
-    Nothing of the run is changed yet but for what is known of its ready rows: that is for `agree`. `retry_failed` is to
+    Nothing of the run is changed yet but for what is known of its accounts: that is for `agree`. `retry_failed` is to
     take up the failed rows too; `anyway` is to go on although something is no longer as it was, which the plan's
     warnings then tell; `plan_digest` is that of the plan that was agreed to, where somebody named it.
 
@@ -105,18 +107,24 @@ async def prepare(
                 routed(settings.but(method=line.method), is_app_only=operator.is_application)
                 rules, unchecked = await rules_for(engine, directory, operator, line.method, settings)
                 also = _IN_DOUBT | (_GIVEN_UP if retry_failed else frozenset())
-                try:
-                    left_out = await screen_rows(engine, directory, rules, also=also)
-                finally:
-                    note_table(engine)
+                findings = await screen_rows(engine, directory, rules, also=also)
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), [change.values for change in journal])
-            resumption = Resumption(operator, unchecked, different, left_out, retry_failed)
-            if rows.may_be_sent(engine, also=_GIVEN_UP if retry_failed else frozenset()):
+            resumption = Resumption(
+                operator,
+                (*unchecked, *line.noted),
+                different,
+                findings,
+                retry_failed,
+                _spared(engine, rules, settings, also),
+            )
+            plan = show(folder, engine, settings, resumption=resumption)
+            if any(plan.counts[state] for state in rows.MAY_BE_SENT):
                 refuse_strange(folder, line, None)
-            plan = await warned(show(folder, engine, settings, resumption=resumption), tokens)
-            due = {step: len(cares.unfinished(engine, {step})) for step in after(settings)}
-            return replace(plan, due=due, warnings=(*plan.warnings, *(f"{clause}." for clause in different)))
+            plan = await warned(plan, tokens)
+            # What came of the cohort's passwords, say, was agreed to by whoever began the run.
+            foreseen = line.foreseen if line.state is RunState.PLANNED else ()
+            return replace(plan, warnings=(*foreseen, *plan.warnings, *(f"{clause}." for clause in different)))
         finally:
             engine.dispose()
 
@@ -129,11 +137,8 @@ def agree(plan: Plan) -> None:
     with folders.locked(plan.folder), plain_errors(plan.folder):
         engine = database.connect(plan.folder)
         try:
-            if plan.resumption is not None:
-                _take_up(engine, plan.resumption)
-                note_table(engine)
             told = logged(
-                "agreed",
+                AGREED,
                 plan_digest=plan.record.plan_digest,
                 operator=plan.record.operator.user,
                 accounts=plan.ready,
@@ -141,6 +146,9 @@ def agree(plan: Plan) -> None:
             )
             with engine.begin() as connection:
                 connection.execute(schema.audit.insert(), told.values)
+            # From here on the table may differ from the plan.
+            if plan.resumption is not None:
+                _take_up(engine, plan.resumption)
         finally:
             engine.dispose()
 
@@ -150,8 +158,22 @@ def _take_up(engine: Engine, resumption: Resumption) -> None:
     if resumption.retry_failed:
         rows.move_all(engine, State.FAILED, State.READY)
         rows.move_all(engine, State.UNRESOLVED, State.DOUBTFUL)
-    screened(engine, [Screened(number, None, reason) for number, reason in resumption.left_out.items()])
-    rows.hold_back(engine, resumption.left_out)
+    with engine.begin() as connection:
+        excepted.write(connection, dict(resumption.spared.values()))
+    leave_out(engine, resumption.findings.left_out)
+    rows.hold_back(engine, resumption.findings.left_out)
+
+
+def _spared(engine: Engine, rules: Rules, settings: Settings, also: AbstractSet[State]) -> dict[int, tuple[str, str]]:
+    """Return the rows that were sent and whose accounts are protected by now, with what protects them.
+
+    Nothing is sent for them of what comes after a reset, be that over or still to be settled; `also` are the states
+    that are taken up again.
+    """
+    concerned = cares.concerned(engine, after(settings), (also | IN_FLIGHT) - {State.FAILED})
+    known = rules.protected
+    whys = {row.id: known.get(row.object_id, known.get(row.user)) for row in concerned}
+    return {row.id: (row.object_id, why) for row in concerned if (why := whys[row.id]) is not None}
 
 
 def _refuse_strangers(line: record.RunRecord, operator: Operator) -> None:

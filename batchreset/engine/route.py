@@ -30,10 +30,11 @@ def because(line: RunRecord, settings: Settings) -> str:
 
 
 def request_text(line: RunRecord, settings: Settings, object_id: str) -> str:
-    """Write the first request out, to the letter but for what is secret."""
+    """Write the first request out, to the letter but for what is secret or may be."""
     form = form_of(line.method, settings)
     verb, path, body = form.write(object_id, None if settings.password_source is PasswordSource.SYSTEM else "***")
-    headers = "".join(f"{name}: {value}\n" for name, value in form.headers.items())
+    # What somebody's --header says may be a key.
+    headers = "".join(f"{name}: ***\n" for name in form.headers)
     return (
         f"{verb} {settings.graph_root}/v1.0{path}\n"
         f"Authorization: Bearer ***\nclient-request-id: (a new GUID)\n{headers}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DatabaseError
@@ -43,7 +44,7 @@ from batchreset.policy import steps
 from batchreset.policy.breaker import Breaker, Limit, advice
 from batchreset.policy.pace import Pacer
 from batchreset.policy.passwords import banned_on
-from batchreset.status import database, record, rows, turns
+from batchreset.status import cares, database, record, rows, turns
 from batchreset.status.changes import logged
 from batchreset.status.writer import Writer
 from batchreset.values import seconds
@@ -64,10 +65,6 @@ if TYPE_CHECKING:
     from batchreset.report import Summary
     from batchreset.settings import Settings
     from batchreset.vault.sealing import RunKey
-
-
-#: One worker in so many is for what comes after the resets.
-_CARING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,12 @@ async def _carry_out(folder: Path, engine: Engine, settings: Settings, means: Me
         refuse_strange(folder, line, means.key)
     rows.move_all(engine, State.SENDING, State.DOUBTFUL)
     record.note(
-        engine, state=RunState.RUNNING, started_at=line.started_at or timestamp(), finished_at=None, halted_because=None
+        engine,
+        state=RunState.RUNNING,
+        started_at=line.started_at or timestamp(),
+        finished_at=None,
+        halted_because=None,
+        settings_now=json.dumps(settings.recorded()),
     )
     control, clock = Control(), asyncio.get_running_loop().time
     start = clock()
@@ -201,7 +203,7 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             form = form_of(line.method, settings)
             outage = Outage(_prober(graph, ledger), control)
             first, then = (
-                Steps(graph, routes.steps, ledger, outage, control, Crew(stopped))
+                Steps(graph, routes, ledger, outage, control, Crew(stopped))
                 for stopped in (control.sending_stopped, control.caring_stopped)
             )
             sending = Sending(graph, routes.resets, passwords, form, standing, steps.before(settings), first)
@@ -214,10 +216,17 @@ async def _work(engine: Engine, settings: Settings, means: Means, control: Contr
             if not ledger.is_anything_open:
                 control.cut_short_by = None  # all there was fitted in
             teller.tell()
-            spent = teller.spent().recorded()
-            await look_after(engine, directory, writer, control)
+            spent, over_at = teller.spent(), loop.time()
+            if not control.caring_stopped.is_set():
+                await writer.commit()  # what has ended is on disk
+                if not (ledger.is_anything_open or cares.unfinished(engine, steps.after(settings))):
+                    control.settle()
+                async with teller.telling("asking the directory once more"):
+                    await look_after(engine, directory, writer, control)
+            spent = replace(spent, answers=spent.answers + loop.time() - over_at)
         remember(line, pacer.learned)
-        ledger.note(logged("stopped", because=control.because, interrupted=control.is_interrupted or None, spent=spent))
+        is_interrupted, told = control.is_interrupted or None, spent.recorded()
+        ledger.note(logged("stopped", because=control.because, interrupted=is_interrupted, spent=told))
 
 
 def _note_renewal(ledger: Ledger, exchange: Exchange) -> None:
@@ -252,7 +261,7 @@ async def _drive(stages: Stages, workers: int, control: Control, teller: Teller)
     async with asyncio.TaskGroup() as group:
         pool = group.create_task(stages.pool.run(workers))
         following = group.create_task(stages.tracker.run())
-        caring = group.create_task(stages.aftercare.run(max(workers // _CARING, 1)))
+        caring = group.create_task(stages.aftercare.run(steps.carers(workers)))
         given_up = group.create_task(control.following_stopped.wait())
         abandoned = group.create_task(control.abandoned.wait())
         telling = group.create_task(teller.run())

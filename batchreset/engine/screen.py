@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchreset.cohort.identifiers import parse
@@ -14,7 +15,7 @@ from batchreset.graph.roles import holders
 from batchreset.policy.permissions import cannot_go_with_it
 from batchreset.policy.screening import Rules, marks, screen
 from batchreset.status import excepted
-from batchreset.status.screening import Screened, exclude_repeats, screened, unscreened
+from batchreset.status.screening import Screened, screened, unscreened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Account, Method, Operator, Reason, State
+    from batchreset.model import Account, Method, Operator, State
+    from batchreset.policy.screening import Exclusion
     from batchreset.settings import Settings
     from batchreset.status.screening import Unscreened
 
 #: $batch requests under way at once.
 _BATCHES = 4
+
+
+@dataclass(slots=True)
+class Findings:
+    """What screening found: which rows are to be left out, by their ids, of so many that were looked up."""
+
+    looked_up: int = 0
+    left_out: dict[int, Exclusion] = field(default_factory=dict)
 
 
 async def rules_for(
@@ -54,10 +64,13 @@ async def rules_for(
 
 async def _domains(directory: Directory) -> tuple[dict[str, bool], tuple[str, ...]]:
     try:
-        return await directory.domains(), ()
+        if found := await directory.domains():
+            return found, ()
+        why = "none is told"  # any tenant has one
     except LookUpRefusedError as error:
-        sentence = f"The tenant's domains could not be read ({error}), so accounts of federated ones are not left out; "
-        return {}, (sentence + "Organization.Read.All allows it.",)
+        why = str(error)
+    sentence = f"The tenant's domains could not be read ({why}), so accounts of federated ones are not left out; "
+    return {}, (sentence + "Organization.Read.All allows it.",)
 
 
 async def _protected_by_name(directory: Directory, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -108,46 +121,37 @@ async def screen_rows(
     progress: Callable[[int], None] = lambda _: None,
     *,
     also: AbstractSet[State] = frozenset(),
-) -> dict[int, Reason]:
-    """Look every ready row up, exclude those with a reason, and return their ids with it.
+) -> Findings:
+    """Look every ready row up, and those in the states `also`; write what is known of them, and say who is left out.
 
-    Rows in the states `also` are looked up and told alike, but none of them is moved. `progress` is told how many have
-    been looked up.
+    No row is moved by that. `progress` is told how many have been looked up.
 
     Raises `DirectoryError`, in a group, when accounts may not be read: what is sent is keyed by object id.
     """
-    exclude_repeats(engine, by_object_id=False)
     places = asyncio.Semaphore(_BATCHES)
-    done = 0
-    left_out: dict[int, Reason] = {}
+    findings = Findings()
 
     async def look_up(chunk: list[Unscreened]) -> None:
-        nonlocal done
         try:
             found = await _find(directory, [row.key for row in chunk])
         finally:
             places.release()
-        told = [_screened(row, found.get(row.key, ()), rules) for row in chunk]
-        screened(engine, told)
-        left_out.update({each.id: each.reason for each in told if each.reason is not None})
-        done += len(chunk)
-        progress(done)
+        known = []
+        for row in chunk:
+            accounts = [row.as_it_was(account) for account in found.get(row.key, ())]
+            if (exclusion := screen(accounts, rules)) is not None:
+                findings.left_out[row.id] = exclusion
+            if len(accounts) == 1:
+                known.append(Screened(row.id, accounts[0], marks(accounts[0], rules)))
+        screened(engine, known)
+        findings.looked_up += len(chunk)
+        progress(findings.looked_up)
 
     async with asyncio.TaskGroup() as group:
         for chunk in unscreened(engine, LOOKUP_SIZE, also):
             await places.acquire()
             group.create_task(look_up(chunk))
-    exclude_repeats(engine, by_object_id=True)
-    return left_out
-
-
-def _screened(row: Unscreened, found: Sequence[Account], rules: Rules) -> Screened:
-    accounts = [row.as_it_was(account) for account in found]
-    exclusion = screen(accounts, rules)
-    reason, detail = (exclusion.reason, exclusion.detail) if exclusion else (None, None)
-    if len(accounts) != 1:
-        return Screened(row.id, None, reason, detail)
-    return Screened(row.id, accounts[0], reason, detail, marks(accounts[0], rules))
+    return findings
 
 
 async def _find(directory: Directory, keys: Sequence[str]) -> dict[str, tuple[Account, ...]]:

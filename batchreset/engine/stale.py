@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from batchreset import cohort
 from batchreset.clock import seconds_since
+from batchreset.engine import excepting
 from batchreset.errors import CohortError, RefusedError
 from batchreset.model import RunState
 from batchreset.values import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from batchreset.model import Operator
     from batchreset.settings import Settings
     from batchreset.status.record import RunRecord, SourceRecord
 
 #: Of a SHA-256, enough to tell two files apart by eye.
 _SHOWN = 12
+#: Reads a file anew, by its path.
+Understand: TypeAlias = "Callable[[str], cohort.Source]"
 
 
 def differences(line: RunRecord, operator: Operator, settings: Settings) -> tuple[str, ...]:
     """Say what is no longer as it was when the run in `line` was planned or last worked on, one clause each.
 
-    A run that has started holds all its rows and is not asked about its cohort's files or its plan's age.
+    A run that has started holds all its rows and is not asked about its files or its plan's age.
     """
     is_planned = line.state is RunState.PLANNED
     found = []
@@ -37,7 +43,8 @@ def differences(line: RunRecord, operator: Operator, settings: Settings) -> tupl
             found.append(
                 f"it was planned on {when} UTC, which is longer ago than --max-plan-age {settings.max_plan_age}"
             )
-        found += [changed for source in line.sources if (changed := _changed(source, settings))]
+        found += _all_changed("its cohort", line.sources, partial(_as_cohort, settings=settings))
+        found += _all_changed("--except", line.exceptions, partial(excepting.understood, column=settings.column))
     return tuple(found)
 
 
@@ -52,28 +59,37 @@ def _is_same(before: Operator, now: Operator) -> bool:
     return (before.object_id or before.user) == (now.object_id or now.user)
 
 
-def _changed(source: SourceRecord, settings: Settings) -> str | None:
-    """Say how a cohort's file differs from the one that was planned; None where it does not, or came through a pipe."""
+def _all_changed(what: str, sources: Iterable[SourceRecord], understood: Understand) -> Iterator[str]:
+    for source in sources:
+        if changed := _changed(f"{what} {source.path}", source, understood):
+            yield changed
+
+
+def _as_cohort(path: str, settings: Settings) -> cohort.Source:
+    return cohort.inspect([path], column=settings.column, password_column=settings.password_column)[0]
+
+
+def _changed(what: str, source: SourceRecord, understood: Understand) -> str | None:
+    """Say how a file differs from the one that was planned; None where it does not, or came through a pipe."""
     if source.path is None:
         return None
     try:
         with Path(source.path).open("rb") as file:
             now = file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        return f"its cohort {source.path} is no longer there"
+        return f"{what} is no longer there"
     except OSError as error:
-        return f"its cohort {source.path} cannot be read ({error.strerror})"
+        return f"{what} cannot be read ({error.strerror})"
     if now == source.sha256:
         return None
     return (
-        f"its cohort {source.path} has changed: it held {source.records:,} records (SHA-256 {source.sha256[:_SHOWN]}), "
-        f"and holds {_records(source.path, settings)} ({now[:_SHOWN]})"
+        f"{what} has changed: it held {source.records:,} records (SHA-256 {source.sha256[:_SHOWN]}), "
+        f"and holds {_records(source.path, understood)} ({now[:_SHOWN]})"
     )
 
 
-def _records(path: str, settings: Settings) -> str:
+def _records(path: str, understood: Understand) -> str:
     try:
-        (found,) = cohort.inspect([path], column=settings.column, password_column=settings.password_column)
+        return f"{understood(path).records:,}"
     except CohortError:
         return "nothing that can be understood"
-    return f"{found.records:,}"

@@ -212,7 +212,8 @@ class Tracker:
             self._hand_back(followed, rejected=followed.work.rejected + 1)
         else:
             detail = look.detail or "the service gave no detail"
-            self._move(followed, State.FAILED, *changes, ending=refusal(followed.work, look.reason, detail))
+            ending = replace(refusal(followed.work, look.reason, detail), by_operation=True)
+            self._move(followed, State.FAILED, *changes, ending=ending)
 
     def _is_told_by_operations(self, followed: Followed, changes: tuple[Change, ...]) -> bool:
         """Settle a row where its operations tell all they can, or follow the next one; False where neither helps."""

@@ -139,7 +139,7 @@ class Directory:
         return frozenset(found) if all(found) else None
 
     async def domains(self) -> dict[str, bool]:
-        """Return the tenant's verified domains in lower case, and whether each is federated.
+        """Return the tenant's verified domains in lower case, and whether each is federated; none where none is told.
 
         Source: Microsoft's "verifiedDomain resource type".
         """
@@ -236,6 +236,11 @@ class Directory:
 async def ask_about(graph: GraphSession, object_id: str) -> Exchange:
     """Ask once when an account's password last changed; the caller decides when to ask again."""
     return await graph.send("GET", f"/users/{quote(object_id, safe='')}?$select=id,lastPasswordChangeDateTime")
+
+
+async def ask_whether_open(graph: GraphSession, object_id: str) -> Exchange:
+    """Ask once whether an account can sign in now."""
+    return await graph.send("GET", f"/users/{quote(object_id, safe='')}?$select=id,accountEnabled")
 
 
 async def probe(graph: GraphSession) -> Exchange:

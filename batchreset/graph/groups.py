@@ -89,3 +89,13 @@ async def members(directory: Directory, group_id: str) -> AsyncIterator[list[dic
     path = f"/groups/{quote(group_id, safe='')}/transitiveMembers/microsoft.graph.user?{_SELECT}"
     async for page in directory.pages(path, "id", EVENTUALLY):
         yield page
+
+
+async def owners(directory: Directory, group_id: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """Yield pages of a group's owners: users by their `id`, which may change who is a member.
+
+    Raises as `members` does. Source: "List group owners" of the Graph reference, v1.0.
+    """
+    path = f"/groups/{quote(group_id, safe='')}/owners/microsoft.graph.user?$select=id"
+    async for page in directory.pages(path, "id"):
+        yield page

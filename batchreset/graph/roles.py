@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from batchreset.graph.answers import text_in
 from batchreset.graph.directory import LookUpRefusedError
-from batchreset.graph.groups import members
+from batchreset.graph.groups import members, owners
 from batchreset.policy.roles import Holders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from batchreset.graph.directory import Directory
 
@@ -29,6 +29,7 @@ async def holders(directory: Directory) -> tuple[Holders, tuple[str, ...]]:
     active: dict[str, frozenset[str]] = {}
     eligible: dict[str, frozenset[str]] = {}
     groups: dict[str, set[str]] = {}
+    owning: set[str] = set()
     try:
         active = await assigned(directory, ACTIVE)
     except LookUpRefusedError as error:
@@ -39,10 +40,10 @@ async def holders(directory: Directory) -> tuple[Holders, tuple[str, ...]]:
         if not error.code.endswith(_NO_LICENCE):
             unread.append(_unread("Who may activate a directory role", error, "RoleManagement.Read.Directory"))
     try:
-        groups = await assignable_groups(directory)
+        groups, owning = await assignable_groups(directory)
     except LookUpRefusedError as error:
         unread.append(_unread("Who holds a directory role through a group", error, "GroupMember.Read.All"))
-    in_groups = frozenset[str]().union(*groups.values())
+    in_groups = frozenset(owning).union(*groups.values())
     return Holders(_passed_on(active, groups), _passed_on(eligible, groups), in_groups), tuple(unread)
 
 
@@ -59,13 +60,19 @@ async def assigned(directory: Directory, path: str) -> dict[str, frozenset[str]]
     return dict(found)
 
 
-async def assignable_groups(directory: Directory) -> dict[str, set[str]]:
-    """Read the members, nested ones too, of each group to which roles can be assigned. All by ids in lower case."""
+async def assignable_groups(directory: Directory) -> tuple[dict[str, set[str]], set[str]]:
+    """Read the members, nested ones too, of each group to which roles can be assigned, and who owns one of them.
+
+    All by ids in lower case. Owners hold none of its roles, but are as much out of reach as members.
+    Source: Microsoft's "Use Microsoft Entra groups to manage role assignments".
+    """
     groups = [text_in(group, "id") async for page in directory.pages(_ASSIGNABLE, "id") for group in page]
-    return {
-        group.lower(): {text_in(user, "id").lower() async for page in members(directory, group) for user in page}
-        for group in groups
-    }
+    belonging = {group.lower(): await _ids(members(directory, group)) for group in groups}
+    return belonging, set[str]().union(*[await _ids(owners(directory, group)) for group in groups])
+
+
+async def _ids(pages: AsyncIterator[list[dict[str, Any]]]) -> set[str]:
+    return {text_in(user, "id").lower() async for page in pages for user in page}
 
 
 def _passed_on(held: Mapping[str, frozenset[str]], groups: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:

@@ -58,6 +58,11 @@ class Breaker:
         self._advice = advice
         self._ended = self._failed = self._in_a_row = 0
         self._cause: str | None = None
+        self._is_any_accepted = False
+
+    def accepted(self) -> None:
+        """Note that a reset was accepted: refusals are not everybody's then, though they end sooner than it does."""
+        self._is_any_accepted = True
 
     def trip(self, cause: str | None, said: str | None = None) -> str | None:
         """Note a row that ended, with the reason it failed for or None, and what was `said` of it.
@@ -73,7 +78,7 @@ class Breaker:
         self._cause = cause
         is_exceeded = self._limit.is_exceeded(self._failed, self._ended)
         if self._in_a_row == self._ended > 1:
-            is_refused = cause in _REFUSALS and self._ended >= _FROM_THE_START
+            is_refused = cause in _REFUSALS and self._ended >= _FROM_THE_START and not self._is_any_accepted
             if is_exceeded or is_refused or self._in_a_row >= _IN_A_ROW:
                 return self._one_cause(f"all {self._ended} resets that ended", cause, said)
         if self._in_a_row >= _IN_A_ROW:

@@ -36,6 +36,14 @@ class Waiting(NamedTuple):
     domain: str
 
 
+class Told(NamedTuple):
+    """Why a row ended as it did: nothing where it succeeded. An operation told so, or the answer to a send."""
+
+    reason: Reason | None = None
+    detail: str | None = None
+    by_operation: bool = False
+
+
 class Halt(NamedTuple):
     """Nobody else is to be sent, and why."""
 
@@ -49,15 +57,16 @@ class Closed(NamedTuple):
     why: str
 
 
+_WELL = Told()
 Consequence: TypeAlias = Halt | Closed | None
 
 
-def canaries_wanted(asked: int | None, ready: int, succeeded: int) -> int:
-    """Say how many canaries a start sends: as `asked`, or by how many rows are ready; less those that have succeeded.
+def canaries_wanted(asked: int | None, unended: int, succeeded: int) -> int:
+    """Say how many canaries a start sends: as `asked`, or by how many rows have not ended; less those that succeeded.
 
     A run that is resumed does not begin anew once its canaries have passed.
     """
-    number = asked if asked is not None else _CANARIES if ready > _CANARIES_ABOVE else 0
+    number = asked if asked is not None else _CANARIES if unended > _CANARIES_ABOVE else 0
     return max(number - succeeded, 0)
 
 
@@ -97,6 +106,17 @@ class Opening:
         """The canaries that have yet to go."""
         return [row for row in self._canaries.values() if row.id not in self._out]
 
+    @property
+    def waits_for(self) -> str | None:
+        """Say what all rows wait for that have not gone; None where some may go."""
+        if self._canaries:
+            return "the canary"
+        return f"the first {CAUTIOUS_UNTIL}" if self._is_held_back else None
+
+    @property
+    def _is_held_back(self) -> bool:
+        return self._ended < CAUTIOUS_UNTIL and self._unconfirmed >= MOST_UNCONFIRMED
+
     def wants_scout(self, domain: str) -> bool:
         """Say whether an account of this domain is to go before the rest of it, and none has gone."""
         is_known = not domain or domain in self._proven or domain in self.closed
@@ -104,7 +124,7 @@ class Opening:
 
     def may_go(self, domain: str, reset_id: int | None = None) -> bool:
         """Say whether a row of this domain may go, or the one of that id."""
-        if self._ended < CAUTIOUS_UNTIL and self._unconfirmed >= MOST_UNCONFIRMED:
+        if self._is_held_back:
             return False
         if self._canaries and reset_id not in self._canaries:
             return False
@@ -116,16 +136,22 @@ class Opening:
         if self._is_waited_for(row):
             self._out[row.id] = row
 
-    def ended(self, reset_id: int, state: State, reason: Reason | None, detail: str | None) -> Consequence:
-        """Note how a row ended, and say what follows for those that wait."""
+    def ended(self, reset_id: int, state: State, told: Told = _WELL) -> Consequence:
+        """Note how a row ended, and say what follows for those that wait.
+
+        An operation that failed for the password has reached the domain, which judged it; a refusal of the request for
+        the same cause may come from the cloud, and proves nothing of the domain.
+        """
         self._ended += 1
         self._unconfirmed -= 1
         row = self._out.get(reset_id)
         if row is None:
             return None
-        how = f"{_HOW_IT_ENDED.get(state, state)} ({reason}{f': {detail}' if detail else ''})"
+        reason, detail = told.reason, f": {told.detail}" if told.detail else ""
+        how = f"{_HOW_IT_ENDED.get(state, state)} ({reason}{detail})"
         if row.domain and row.domain not in self._proven and row.domain not in self.closed:
-            if state is State.SUCCEEDED or (state is State.FAILED and reason is Reason.PASSWORD_REJECTED):
+            has_answered = state is State.FAILED and reason is Reason.PASSWORD_REJECTED and told.by_operation
+            if state is State.SUCCEEDED or has_answered:
                 self._proven.add(row.domain)
             elif state is not State.EXCLUDED and reason in _WRITEBACK_FAILS:
                 return self._close(row, f"{row.user} went first and {how}")

@@ -72,8 +72,8 @@ _WIDER: Mapping[str, frozenset[str]] = MappingProxyType(
 #: What cannot be done without it, and how to do without that.
 _WITHOUT: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        REVOKING: ("Sessions cannot be revoked", "or add --revoke-sessions never"),
-        BLOCKING: ("Sign-in cannot be blocked", "or leave --disable out"),
+        REVOKING: ("Sessions cannot be revoked", "or plan again with --revoke-sessions never"),
+        BLOCKING: ("Sign-in cannot be blocked", "or plan again without --disable"),
     }
 )
 

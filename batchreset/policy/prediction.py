@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from batchreset.policy.evidence import Learned
-from batchreset.policy.steps import after, before, writes_each
+from batchreset.policy.steps import after, before, carers, writes_each
 
 if TYPE_CHECKING:
     from batchreset.settings import Settings
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 #: Source: "Identity and access service limits" in Microsoft's "Microsoft Graph service-specific throttling limits".
 _DOCUMENTED = Learned(rate=20.0, allowance=3000, trust=0.0)
 _CALL_SECONDS = 0.35
-#: One worker in so many is for what comes after the resets.
-_CARING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +35,24 @@ class Prediction:
     writes: int
 
 
-def predicted(resets: int, settings: Settings, known: Known | None = None) -> Prediction:
+def predicted(resets: int, settings: Settings, known: Known | None = None, *, due: int = 0) -> Prediction:
     """Predict by the slowest of workers, quota and --rate; say which that is, and which quota was reckoned with.
 
-    What was learned is of resets alone; the documented quota, and --rate, are of what goes with them as well. No more
-    is counted than --limit lets through.
+    What was learned is of resets alone; the documented quota, and --rate, are of what goes with them as well, and of
+    the writes that are `due` for earlier ones. No more is counted than --limit lets through.
     """
     resets = min(resets, settings.limit or resets)
-    writes = resets * writes_each(settings)
+    writes = resets * writes_each(settings) + due
     quotas = [(_seconds(writes, _DOCUMENTED), "Graph's documented quota of 20 writes a second")]
     if known is not None:
         called = f"the {known.learned.rate:.1f} writes a second learned here {_ago(known.days)}"
         quotas = [(_seconds(resets, known.learned), called), *(quotas if writes > resets else ())]
     # The workers who reset do what comes before that, too.
     calls = max(
-        (1 + len(before(settings))) / settings.workers, len(after(settings)) / max(settings.workers // _CARING, 1)
+        resets * (1 + len(before(settings))) / settings.workers,
+        (resets * len(after(settings)) + due) / carers(settings.workers),
     )
-    bounds = [(resets * calls * _CALL_SECONDS, f"with --workers {settings.workers}")]
+    bounds = [(calls * _CALL_SECONDS, f"with --workers {settings.workers}")]
     if settings.rate:
         bounds.append((writes / settings.rate, f"by --rate {settings.rate:g}"))
     slowest, bound = max(bounds, key=itemgetter(0))

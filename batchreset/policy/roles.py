@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from batchreset.settings import Settings
@@ -71,7 +71,7 @@ class Holders:
     active: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Those who may activate one.
     eligible: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    #: Members of groups to which roles can be assigned, whether one is or not.
+    #: Members and owners of groups to which roles can be assigned, whether one is or not.
     in_assignable_groups: AbstractSet[str] = frozenset()
 
     def why_privileged(self, object_id: str) -> str:
@@ -80,7 +80,8 @@ class Holders:
             return "holds a directory role"
         if object_id in self.eligible:
             return "may activate a directory role"
-        return "is in a group to which roles can be assigned" if object_id in self.in_assignable_groups else ""
+        is_near = object_id in self.in_assignable_groups
+        return "is in a group to which roles can be assigned, or owns one" if is_near else ""
 
     def synchronises(self, object_id: str) -> bool:
         """Say whether an account holds a role by which directories are synchronised."""
@@ -88,8 +89,17 @@ class Holders:
 
     def may_be_reset(self, object_id: str, operator: Collection[str] | None) -> bool | None:
         """Say whether somebody with the roles `operator` may reset an account, as `may_reset` does."""
+        return self._may(may_reset, object_id, operator)
+
+    def may_be_updated(self, object_id: str, operator: Collection[str] | None) -> bool | None:
+        """Say the same of writing an account's passwordProfile, which is a sensitive action, as blocking it is."""
+        return self._may(may_disable, object_id, operator)
+
+    def _may(
+        self, question: Callable[..., bool | None], object_id: str, operator: Collection[str] | None
+    ) -> bool | None:
         roles = self.active.get(object_id, _NO_ROLES)
-        return may_reset(operator, roles, is_in_assignable_group=object_id in self.in_assignable_groups)
+        return question(operator, roles, is_in_assignable_group=object_id in self.in_assignable_groups)
 
 
 def may_reset(
@@ -133,10 +143,10 @@ def refusal_foreseen(users: Sequence[str], roles: Collection[str]) -> str:
     if not users:
         return ""
     shown = ", ".join(users[:_NAMED]) + (f" and {len(users) - _NAMED:,} more" if len(users) > _NAMED else "")
-    whose = _one_of(resetting(roles), "and")
+    whose = _with_article(_one_of(resetting(roles), "and"))
     if len(users) == 1:
-        return f"1 account holds a role that a {whose} may not reset: {shown}; it will be refused."
-    return f"{len(users):,} accounts hold roles that a {whose} may not reset: {shown}; they will be refused."
+        return f"1 account holds a role that {whose} may not reset: {shown}; it will be refused."
+    return f"{len(users):,} accounts hold roles that {whose} may not reset: {shown}; they will be refused."
 
 
 def blocking_foreseen(settings: Settings, roles: Collection[str] | None) -> str:
@@ -145,7 +155,22 @@ def blocking_foreseen(settings: Settings, roles: Collection[str] | None) -> str:
     if not settings.disable or not held or held - _ONLY_PASSWORDS:
         return ""
     may = _one_of(frozenset(RESETTING.values()) - _ONLY_PASSWORDS, "or")
-    return f"--disable: a {_one_of(held, 'and')} may not block sign-in, so it will be refused; an {may} may."
+    whose = _with_article(_one_of(held, "and"))
+    return f"--disable: {whose} may not block sign-in, so it will be refused; {_with_article(may)} may."
+
+
+def updating_foreseen(roles: Collection[str] | None) -> str:
+    """Say of roles that may reset but not update that writing a passwordProfile will be refused; else nothing."""
+    held = resetting(roles or ())
+    if not held or held - _ONLY_PASSWORDS:
+        return ""
+    may = _with_article(_one_of(frozenset(RESETTING.values()) - _ONLY_PASSWORDS, "or"))
+    whose = _with_article(_one_of(held, "and"))
+    return f"password-profile: {whose} may not write it for anybody, so all will be refused; {may} may."
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name.startswith('A') else 'a'} {name}"
 
 
 def _one_of(names: Collection[str], word: str) -> str:

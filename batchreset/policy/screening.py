@@ -64,12 +64,14 @@ def screen(found: Sequence[Account], rules: Rules) -> Exclusion | None:
 def marks(account: Account, rules: Rules) -> frozenset[Mark]:
     """Say what is worth knowing of an account, whether it is left out for that or not."""
     object_id = account.object_id.lower()
+    by_reset = rules.method is Method.RESET_PASSWORD
+    reach = rules.holders.may_be_reset if by_reset else rules.holders.may_be_updated
     told = {
         Mark.PRIVILEGED: bool(rules.holders.why_privileged(object_id)),
         Mark.RESTRICTED: account.is_restricted,
         Mark.DISABLED: account.enabled is False,
         Mark.SERVICE: account.kind is Kind.CLOUD and account.is_lasting,
-        Mark.OUT_OF_REACH: rules.holders.may_be_reset(object_id, rules.operator.roles) is False,
+        Mark.OUT_OF_REACH: reach(object_id, rules.operator.roles) is False,
     }
     return frozenset(mark for mark, applies in told.items() if applies)
 

@@ -1,25 +1,31 @@
-"""What goes with a reset: the writes before it and after it, which of them are due, and when one is given up."""
+"""What goes with a reset: the writes before it and after it, which of them are due, and what follows from an answer."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchreset.model import Reason, RevokeSessions, Step
+from batchreset.model import RevokeSessions, Step
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
-from batchreset.policy.verdict import Accepted, Ambiguous, Demoted, Refused, SignedOut, Throttled, Transient
+from batchreset.policy.verdict import (
+    Accepted,
+    Ambiguous,
+    Answer,
+    Demoted,
+    Refused,
+    SignedOut,
+    Throttled,
+    Transient,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
-    from batchreset.policy.verdict import Verdict
+    from batchreset.policy.verdict import Result, Verdict
     from batchreset.settings import Settings
-
-#: So many accounts refused (403) before anything was accepted: whoever is signed in may not do this to anybody.
-_MOST_DENIED = 20
-_OF_SESSIONS = frozenset({Step.REVOKE_BEFORE, Step.REVOKE})
 
 
 def before(settings: Settings) -> tuple[Step, ...]:
@@ -39,6 +45,16 @@ def after(settings: Settings) -> tuple[Step, ...]:
 def writes_each(settings: Settings) -> int:
     """Count the writes that one account takes, its reset among them."""
     return len(before(settings)) + 1 + len(after(settings))
+
+
+def judge_step(step: Step, result: Result, now: datetime) -> Verdict:
+    """Say what the answer to a step means: a revocation that is answered with `value: false` was not carried out."""
+    verdict = judge(result, now)
+    is_revocation = step in {Step.REVOKE_BEFORE, Step.REVOKE}
+    body = result.body if isinstance(result, Answer) else None
+    if isinstance(verdict, Accepted) and is_revocation and isinstance(body, dict) and body.get("value") is False:
+        return Transient("the service says that it revoked nothing")
+    return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,40 +117,6 @@ def decide(verdict: Verdict, tried: int) -> Next:
             return Next(tried=tried)
 
 
-class Denials:
-    """Counts how often each step was refused for want of a permission or a role, until it was once accepted."""
-
-    def __init__(self) -> None:
-        """Start with nothing refused."""
-        self._denied: Counter[Step] = Counter()
-        self._accepted: set[Step] = set()
-
-    def note(self, step: Step, verdict: Verdict) -> bool:
-        """Note what the service said of a step; True where it is given up for that."""
-        if isinstance(verdict, Accepted):
-            self._accepted.add(step)
-        elif isinstance(verdict, Refused) and verdict.reason is Reason.FORBIDDEN and step not in self._accepted:
-            self._denied[step] += 1
-            return self._denied[step] == _MOST_DENIED
-        return False
-
-    def is_given_up(self, step: Step) -> bool:
-        """Say whether a step is not worth trying."""
-        return step not in self._accepted and self._denied[step] >= _MOST_DENIED
-
-
-def why_given_up(step: Step) -> str:
-    """Say why a step is given up, and what it takes. Source: "Permissions" of Graph's pages on these two writes."""
-    what, permission = (
-        ("Revoking sessions", "User.RevokeSessions.All")
-        if step in _OF_SESSIONS
-        else (
-            "Blocking sign-in" if step is Step.DISABLE else "Opening sign-in again",
-            "User.EnableDisableAccount.All",
-        )
-    )
-    return (
-        f"{what} was refused (403) for the first {_MOST_DENIED} accounts and was not tried any further. It takes the "
-        f"permission {permission}, and a role such as Authentication Administrator or User Administrator; "
-        "`batchreset resume` then tries again."
-    )
+def carers(workers: int) -> int:
+    """Return how many workers see to what comes after the resets, beside so many that reset."""
+    return max(workers // 4, 1)

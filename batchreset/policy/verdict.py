@@ -281,6 +281,15 @@ def changed_at(result: Result, object_id: str) -> str | None:
     return time if isinstance(time, str) else None
 
 
+def is_open(result: Result, object_id: str) -> bool | None:
+    """Return whether this account can sign in, as a look at it says; None where it says nothing of that."""
+    body = result.body if isinstance(result, Answer) else None
+    if not isinstance(body, dict) or str(body.get("id")).lower() != object_id.lower():
+        return None
+    enabled = body.get("accountEnabled")
+    return enabled if isinstance(enabled, bool) else None
+
+
 def has_changed(before: str | None, now: str | None) -> bool:
     """Say whether two times of the directory's prove that a password changed between them.
 

@@ -118,6 +118,7 @@ class Route(StrEnum):
     GROUPS = "groups"
     GROUP = "group"
     MEMBERS = "members"
+    OWNERS = "owners"
     RISKY = "risky"
     BATCH = "batch"
     OPERATION = "operation"

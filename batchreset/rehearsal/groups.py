@@ -69,6 +69,13 @@ def transitive_members(tenant: Tenant, call: Call) -> Answer:
     return answer
 
 
+def owners(tenant: Tenant, call: Call) -> Answer:
+    """GET /groups/{id}/owners/microsoft.graph.user."""
+    show = directory.showing(call, directory.USER)
+    found = [account for key in _named(tenant, call).owners if (account := tenant.accounts.get(key.lower()))]
+    return directory.listed(tenant, call, found, lambda account: show(tenant.up_to_date(account)))
+
+
 def members(tenant: Tenant, group: Group) -> dict[str, None]:
     """Return the object ids, in lower case, of all that belong to a group, groups in it and their members too."""
     found: dict[str, None] = {}

@@ -55,6 +55,7 @@ _OPENED_BY: Mapping[str, _Openers] = MappingProxyType(
         Route.GROUPS: _Openers(_READ_GROUPS, _READ_GROUPS),
         Route.GROUP: _Openers(_READ_GROUPS, _READ_GROUPS),
         Route.MEMBERS: _Openers(_READ_GROUPS, _READ_GROUPS),
+        Route.OWNERS: _Openers(_READ_GROUPS, _READ_GROUPS),
         Route.RISKY: _Openers(_READ_RISK, _READ_RISK),
         Route.OPERATION: _Openers(_READ_METHODS, ""),
         Route.RESET: _Openers("UserAuthenticationMethod.ReadWrite.All", ""),

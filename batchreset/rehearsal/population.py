@@ -82,6 +82,8 @@ class Group:
     id: str
     display_name: str
     members: tuple[str, ...] = ()
+    #: Object ids of users.
+    owners: tuple[str, ...] = ()
     is_assignable_to_role: bool = False
     roles: tuple[str, ...] = ()
     #: Roles that its members may activate.

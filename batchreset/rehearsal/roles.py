@@ -46,10 +46,15 @@ def own(tenant: Tenant, call: Call) -> Answer:
 
 
 def is_privileged(tenant: Tenant, account: Account) -> bool:
-    """Say whether an account holds a role, itself or through a group, or is in a group that roles may be given to."""
+    """Say whether an account holds a role, itself or through a group, or is in a group that roles may be given to.
+
+    So is one that owns such a group.
+    """
     object_id = account.user.id.lower()
-    groups = (group for group in tenant.groups.values() if group.roles or group.is_assignable_to_role)
-    return bool(account.user.roles) or any(object_id in members(tenant, group) for group in groups)
+    groups = [group for group in tenant.groups.values() if group.roles or group.is_assignable_to_role]
+    is_in_one = any(object_id in members(tenant, group) for group in groups)
+    is_owner = any(object_id in map(str.lower, group.owners) for group in groups)
+    return bool(account.user.roles) or is_in_one or is_owner
 
 
 def _held(tenant: Tenant) -> Iterator[tuple[str, str]]:

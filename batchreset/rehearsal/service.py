@@ -50,6 +50,7 @@ _HANDLERS: Mapping[Route, Callable[[Tenant, Call], Answer]] = MappingProxyType(
         Route.GROUPS: groups.groups,
         Route.GROUP: groups.group,
         Route.MEMBERS: groups.transitive_members,
+        Route.OWNERS: groups.owners,
         Route.RISKY: risk.risky_users,
         Route.OPERATION: lookups.operation,
         Route.RESET: writes.reset,
@@ -70,6 +71,7 @@ _ROUTES: Mapping[str, Route] = MappingProxyType(
         "GET v1.0/groups/*/transitiveMembers/microsoft.graph.user": Route.MEMBERS,
         # As Microsoft's own client calls it.
         "GET v1.0/groups/*/transitiveMembers/graph.user": Route.MEMBERS,
+        "GET v1.0/groups/*/owners/microsoft.graph.user": Route.OWNERS,
         "GET v1.0/identityProtection/riskyUsers": Route.RISKY,
         "GET v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole": Route.OWN_ROLES,
         "POST v1.0/$batch": Route.BATCH,

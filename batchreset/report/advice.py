@@ -84,7 +84,7 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.GUEST: Advice(
             "Guest",
             "The password is held by the guest's home organisation, not by this tenant.",
-            "Ask the home organisation to reset it; here, revoke the guest's sessions or block sign-in.",
+            "Ask the home organisation to reset it; here, block sign-in: revoking their sessions does nothing.",
         ),
         Reason.FEDERATED: Advice(
             "Federated",
@@ -214,7 +214,7 @@ _TOKENS_LAST = (
 def afterwards(run: RunRecord, summary: Summary, reset: Mapping[str, int]) -> list[str]:
     """Say what there is to do for the accounts that were reset; `reset` counts them by kind, mark and risk."""
     steps = [HAND_OVER if summary.passwords_kept else NONE_KEPT]
-    if run.settings.get("revoke_sessions") == RevokeSessions.NEVER:
+    if run.wanted.get("revoke_sessions") == RevokeSessions.NEVER:
         steps.append(_SESSIONS_STAY)
     steps += _LEFT_AS_IT_IS
     steps += [step.format(reset[each]) for each, step in _FOR_SOME.items() if reset.get(each)]

@@ -89,6 +89,8 @@ class Findings:
         #: Accounts that this run left blocked, and how many of them are synchronised.
         self.blocked = Names()
         self.blocked_and_synchronised = 0
+        #: Accounts that were to be blocked before their reset, and were not.
+        self.not_blocked = Names()
         #: Accounts whose sessions could not be revoked; the first time and the last at which sessions were.
         self.unrevoked = Names()
         self.revoked_between = ("", "")
@@ -108,6 +110,7 @@ class Findings:
         blocked = told[steps["is_blocked"].astype(bool)]
         self.blocked.add(blocked)
         self.blocked_and_synchronised += int((blocked["kind"] == Kind.SYNCHRONISED).sum())
+        self.not_blocked.add(told[steps["is_unblocked"].astype(bool)])
         self.unrevoked.add(told[steps["sessions"] == Sessions.FAILED])
         times = [time for time in (*self.revoked_between, *steps["sessions_revoked_at"]) if time]
         self.revoked_between = (min(times, default=""), max(times, default=""))
@@ -115,4 +118,4 @@ class Findings:
 
 def quiet_reasons(run: RunRecord) -> frozenset[str]:
     """Name the reasons of exclusion that need no attention in this run: the usual ones, and those it accepted."""
-    return _QUIET | frozenset(run.settings.get("accept_excluded", ()))
+    return _QUIET | frozenset(run.wanted.get("accept_excluded", ()))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
@@ -31,8 +32,15 @@ FILE, PAGE = "plan.json", "plan.html"
 NAMES_SHOWN = 2_000
 _CHUNK_ROWS = 10_000
 _RESET = ("row", "source", "object_id", "user", "kind", "marks", "turn")
+_ASKED_ANEW = frozenset({"user", "kind", "marks"})
 _LEFT_OUT = ("row", "source", "identifier", "object_id", "user", "reason", "detail")
-#: Written by whoever takes a plan up, before it is begun.
+_ROWS: Mapping[str, tuple[Sequence[str], ColumnElement[bool]]] = MappingProxyType(
+    {
+        "reset": (_RESET, resets.c.state != State.EXCLUDED),
+        "left_out": (_LEFT_OUT, resets.c.state == State.EXCLUDED),
+    }
+)
+#: Written when a plan is agreed to, by whoever takes it up.
 OF_WHOEVER_IS_SIGNED_IN = frozenset({"operator", "unchecked"})
 
 
@@ -83,12 +91,45 @@ def write_page(folder: Path, page: Page) -> None:
     path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
-def digest(connection: Connection) -> str:
-    """Return the SHA-256 that plan.json would have if it were written now."""
-    found = sha256()
-    for line in _lines(connection):
-        found.update(line)
-    return found.hexdigest()
+def told(connection: Connection) -> Iterator[tuple[str, Any]]:
+    """Yield what plan.json would say if it were written now: each fact by its name, and each row by its list's."""
+    facts = header(connection)
+    for name in sorted({*facts, *_ROWS}):
+        if name in _ROWS:
+            yield from ((name, _lasting(entry)) for entry in _entries(connection, *_ROWS[name]))
+        else:
+            yield name, json.loads(_as_json(facts[name]))
+
+
+def read_back(folder: Path, expected: str | None) -> Iterator[tuple[str, Any]] | None:
+    """Yield the same from plan.json; None where it is gone, or its SHA-256 is not the one that is `expected`."""
+    path = folder / FILE
+    try:
+        with path.open("rb") as file:
+            if file_digest(file, "sha256").hexdigest() != expected:
+                return None
+    except OSError:
+        return None
+    return _read(path)
+
+
+def _read(path: Path) -> Iterator[tuple[str, Any]]:
+    """Read the file line by line, as it was written: 100,000 rows are not held in memory."""
+    name = ""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            text = line.strip().removesuffix(",")
+            if text.startswith('{"'):
+                yield name, _lasting(json.loads(text))
+            elif text.endswith(": ["):
+                name = json.loads(text.removesuffix(": ["))
+            elif text.startswith('"'):
+                yield from json.loads(f"{{{text}}}").items()
+
+
+def _lasting(entry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the directory is asked for anew when a plan is taken up: a row is its account, by object id."""
+    return {name: value for name, value in entry.items() if name not in _ASKED_ANEW}
 
 
 def header(connection: Connection) -> dict[str, Any]:
@@ -109,6 +150,9 @@ def header(connection: Connection) -> dict[str, Any]:
         "ticket": line.ticket,
         "justification": line.justification,
         "unchecked": line.unchecked,
+        "noted": line.noted,
+        "foreseen": line.foreseen,
+        "exceptions": [_source(asdict(source)) for source in line.exceptions],
         "recipient": line.recipient,
         "given_passwords": _sealed_digest(connection),
     }
@@ -121,33 +165,30 @@ def _source(told: dict[str, Any]) -> dict[str, Any]:
 
 def _lines(connection: Connection) -> Iterator[bytes]:
     """Write a run that is planned: the same table always gives the same bytes, a row to a line."""
-    rows = {
-        "reset": (_RESET, resets.c.state != State.EXCLUDED),
-        "left_out": (_LEFT_OUT, resets.c.state == State.EXCLUDED),
-    }
-    told = header(connection)
-    names = sorted({*told, *rows})
+    facts = header(connection)
+    names = sorted({*facts, *_ROWS})
     yield b"{\n"
     for name in names:
-        if name in rows:
+        if name in _ROWS:
             yield f'"{name}": ['.encode()
-            yield from _entries(connection, *rows[name])
+            separator = "\n"
+            for entry in _entries(connection, *_ROWS[name]):
+                yield f"{separator}{_as_json(entry)}".encode()
+                separator = ",\n"
             text = "\n]"
         else:
-            text = f'"{name}": {_as_json(told[name])}'
+            text = f'"{name}": {_as_json(facts[name])}'
         yield f"{text}{'' if name == names[-1] else ','}\n".encode()
     yield b"}\n"
 
 
-def _entries(connection: Connection, columns: Sequence[str], which: ColumnElement[bool]) -> Iterator[bytes]:
+def _entries(connection: Connection, columns: Sequence[str], which: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
     query = select(*(resets.c[name] for name in columns)).where(which).order_by(resets.c.turn, resets.c.id)
-    separator = "\n"
     for row in connection.execution_options(yield_per=_CHUNK_ROWS).execute(query):
         entry = dict(zip(columns, row, strict=True))
         if "marks" in entry:
             entry["marks"] = json.loads(entry["marks"])
-        yield f"{separator}{_as_json(entry)}".encode()
-        separator = ",\n"
+        yield entry
 
 
 _as_json = json.JSONEncoder(sort_keys=True).encode

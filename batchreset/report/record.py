@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import exists, func, or_, select
 
 from batchreset.model import State, Step
-from batchreset.status import schema
+from batchreset.status import cares, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,12 +20,15 @@ CHUNK_ROWS = 10_000
 _THROTTLED = 429
 _SECOND = len("2026-11-21T17:55:02")
 
-_RESETS = [
-    schema.resets.c[name]
-    for name in (
-        *("id", "row", "source", "identifier", "user", "object_id", "display_name", "kind"),
-        *("marks", "enabled_before", "state", "reason", "detail", "finished_at", "verified_at", "cohort"),
-    )
+_RESETS: list[ColumnElement[Any]] = [
+    *(
+        schema.resets.c[name]
+        for name in (
+            *("id", "row", "source", "identifier", "user", "object_id", "display_name", "kind"),
+            *("marks", "enabled_before", "state", "reason", "detail", "finished_at", "verified_at", "cohort"),
+        )
+    ),
+    cares.is_excepted().label("is_excepted"),
 ]
 _SENDS = [
     schema.sends.c[name]

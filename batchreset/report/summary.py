@@ -19,9 +19,9 @@ class Sessions(StrEnum):
     """What became of the sessions of an account whose reset succeeded, where they were to be revoked."""
 
     REVOKED = "revoked"
-    #: Refused, or given up after the service had not taken it several times.
+    #: Refused.
     FAILED = "failed"
-    #: Not done yet, or its answer was lost.
+    #: Not done yet: not tried, not taken by the service, or its answer was lost.
     LEFT = "left"
 
 
@@ -34,7 +34,8 @@ class Summary:
     resets were sent, and how many of them refused for it, in number and as a `share`; `time_spent` has the seconds in
     which it was waited for the `quota`, for `answers` and for `operations`. `sessions` counts, of the rows that were
     reset, those whose sessions were `revoked`, could not be (`failed`) and are not yet (`left`); all are 0 where they
-    were not to be. `blocked` counts the accounts that this run left with sign-in blocked, or may have.
+    were not to be. `blocked` counts the accounts that this run left with sign-in blocked, or may have; `not_blocked`
+    those that were to be blocked before their reset, and were sent that without.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class Summary:
     time_spent: Mapping[str, float]
     sessions: Mapping[str, int]
     blocked: int
+    not_blocked: int
     manifest_sha256: str = ""
 
     def recorded(self) -> dict[str, Any]:
@@ -120,4 +122,5 @@ def summarise(
         time_spent=time_spent,
         sessions={each.value: findings.sessions[each] for each in Sessions},
         blocked=findings.blocked.total,
+        not_blocked=findings.not_blocked.total,
     )

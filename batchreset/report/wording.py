@@ -64,10 +64,11 @@ def sessions_text(summary: Summary, between: tuple[str, str]) -> str:
 
 
 def shortcomings(summary: Summary) -> list[str]:
-    """Say what the outcomes of the rows do not: sessions that go on, and accounts that nobody can sign in to."""
+    """Say what the outcomes do not: sessions that go on, sign-in that was left open or is left blocked."""
     unrevoked = summary.sessions["failed"] + summary.sessions["left"]
     told = [f"sessions of {unrevoked:,} not revoked"] if unrevoked else []
-    return told + ([f"{summary.blocked:,} left with sign-in blocked"] if summary.blocked else [])
+    unblocked = [f"{summary.not_blocked:,} not blocked before the reset"] if summary.not_blocked else []
+    return told + unblocked + ([f"{summary.blocked:,} left with sign-in blocked"] if summary.blocked else [])
 
 
 def accounts(number: int) -> str:

@@ -124,6 +124,7 @@ class Workbook:
             "Ticket": summary.ticket or "",
             "Justification": summary.justification or "",
             **{f"Sessions {name}": rows for name, rows in summary.sessions.items()},
+            "Not blocked before the reset": summary.not_blocked,
             "Left with sign-in blocked": summary.blocked,
             "batchreset": summary.version,
         }

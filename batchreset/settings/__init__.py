@@ -131,8 +131,11 @@ class Settings:
         metavar="ID",
     )
     risky_users: bool = _option(False, "Reset the users that Identity Protection has at risk too.", group="cohort")
-    min_risk: Risk = _option(
-        Risk.LOW, "With --risky-users: from which risk on: low | medium | high.", group="cohort", metavar="NAME"
+    min_risk: Risk | None = _option(
+        None,
+        "With --risky-users: from which risk on: low | medium | high. [default: low]",
+        group="cohort",
+        metavar="NAME",
     )
     except_: tuple[str, ...] = _option(
         (), "A cohort file whose accounts are left out; repeatable.", group="cohort", metavar="FILE"

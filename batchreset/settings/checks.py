@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _OWN_HEADERS = frozenset({"authorization", "host", "client-request-id"})
 #: Properties that hold the password, by either route.
 _OWN_PROPERTIES = MappingProxyType({"newpassword": "newPassword", "password": "password"})
+#: More than any tenant has accounts, and no more than a database counts.
+_MOST = 1_000_000_000
 #: A header's name, by RFC 9110.
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _TENANT = re.compile(r"[\w.-]+", re.ASCII)
@@ -33,6 +35,8 @@ def refuse(settings: Settings) -> None:
     _check_sealing(settings)
     if settings.enable and not settings.disable:
         raise UsageError("--enable: there is nothing to open again without --disable; add it, or leave both out.")
+    if settings.min_risk is not None and not settings.risky_users:
+        raise UsageError("--min-risk is for --risky-users: add it, or leave both out.")
     check(settings.password_source, settings.password_style, settings.password_length, settings.password_alphabet)
     _check_additions(settings)
     _check_places(settings)
@@ -47,6 +51,9 @@ def _check_numbers(settings: Settings) -> None:
         raise UsageError(f"--limit {settings.limit}: at least one account is needed.")
     if settings.canary is not None and settings.canary < 0:
         raise UsageError(f"--canary {settings.canary}: give 0 or more accounts.")
+    for name in ("workers", "limit", "canary"):
+        if (number := getattr(settings, name)) is not None and number > _MOST:
+            raise UsageError(f"--{name} {number}: give {_MOST:,} at the most.")
     if settings.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", settings.max_failures):
         raise UsageError(
             f"--max-failures {settings.max_failures}: give a number such as 25, or a percentage such as 5%."

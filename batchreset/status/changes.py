@@ -62,6 +62,9 @@ MOVE = (
     )
 )
 _UPDATE_VERIFIED = update(resets).where(resets.c.id == bindparam("reset")).values(verified_at=bindparam("verified_at"))
+_UPDATE_ENABLED = (
+    update(resets).where(resets.c.id == bindparam("reset")).values(enabled_before=bindparam("enabled_before"))
+)
 _INSERT_EVIDENCE = insert(evidence).values({name: bindparam(name) for name in ("reset_id", "moment", "at", "said")})
 _INSERT_EVENT = insert(audit).values(
     {name: bindparam(name) for name in ("at", "event", "route", "status", "reset_id", "fields")}
@@ -78,6 +81,7 @@ ORDER: tuple[Insert | Update, ...] = (
     _UPDATE_CANDIDATE,
     MOVE,
     _UPDATE_VERIFIED,
+    _UPDATE_ENABLED,
     _INSERT_EVIDENCE,
     _INSERT_EVENT,
 )
@@ -96,12 +100,16 @@ class IllegalMoveError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is known of a row besides its state: why, on which candidate, and when the directory showed the change."""
+    """What is known of a row besides its state: why, on which candidate, and when the directory showed the change.
+
+    `by_operation` says that its operation told so, as opposed to the answer to a send; it is not written.
+    """
 
     reason: Reason | None = None
     detail: str | None = None
     settled_on: int | None = None
     verified_at: str | None = None
+    by_operation: bool = False
 
 
 _NOTHING = Ending()
@@ -132,6 +140,11 @@ def moved(reset_id: int, source: State, target: State, ending: Ending = _NOTHING
 def verified(reset_id: int) -> Change:
     """Record that the directory shows the change now, of a row that had ended before."""
     return Change(_UPDATE_VERIFIED, {"reset": reset_id, "verified_at": timestamp()})
+
+
+def found_blocked(reset_id: int) -> Change:
+    """Record that somebody else had blocked an account by the time this run was about to."""
+    return Change(_UPDATE_ENABLED, {"reset": reset_id, "enabled_before": 0})
 
 
 def candidate_made(candidate_id: int, reset_id: int, sealed: bytes | None, fate: Fate) -> Change:

@@ -1,4 +1,7 @@
-"""Accounts that are excepted from a run, as they were when it was planned: by object id or UPN in lower case."""
+"""Accounts that are excepted from a run, by object id or UPN in lower case.
+
+They were when it was planned, or were found to be protected when it was taken up with steps due.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def write(connection: Connection, sources: Mapping[str, str]) -> None:
-    """Put the excepted accounts in, each with the file or the group that it was named in."""
-    if sources:
-        connection.execute(insert(excepted), [{"key": key, "source": source} for key, source in sources.items()])
+    """Put the excepted accounts in, each with the file or the group that it was named in, but for those known."""
+    known = set(connection.execute(select(excepted.c.key)).scalars())
+    lines = [{"key": key, "source": source} for key, source in sources.items() if key not in known]
+    if lines:
+        connection.execute(insert(excepted), lines)
 
 
 def read(engine: Engine) -> dict[str, str]:

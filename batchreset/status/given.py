@@ -25,6 +25,7 @@ class Given(NamedTuple):
     id: int
     source: str
     row: int
+    object_id: str
     user: str
     display_name: str
     kind: Kind
@@ -33,7 +34,7 @@ class Given(NamedTuple):
 
 def ready(engine: Engine) -> Iterator[Given]:
     """Yield the ready rows that came with a password, in input order; their accounts are known."""
-    columns = (resets.c.id, resets.c.source, resets.c.row, resets.c.user)
+    columns = (resets.c.id, resets.c.source, resets.c.row, resets.c.object_id, resets.c.user)
     known = (func.coalesce(resets.c.display_name, ""), resets.c.kind, candidates.c.sealed)
     query = (
         select(*columns, *known)
@@ -46,8 +47,8 @@ def ready(engine: Engine) -> Iterator[Given]:
     while True:
         with engine.connect() as connection:
             lines = connection.execute(query.where(resets.c.id > last)).all()
-        for number, source, row, user, display_name, kind, sealed in lines:
-            yield Given(number, source, row, user, display_name, Kind(kind), sealed)
+        for number, source, row, object_id, user, display_name, kind, sealed in lines:
+            yield Given(number, source, row, object_id, user, display_name, Kind(kind), sealed)
         if len(lines) < _CHUNK:
             return
         last = lines[-1].id

@@ -50,6 +50,11 @@ class RunRecord:
     recipient: str = ""
     rehearsal: bool = False
     unchecked: tuple[str, ...] = ()
+    #: What was found when planning, and cannot be found again: of what is `unchecked`, and of what is to be minded.
+    noted: tuple[str, ...] = ()
+    foreseen: tuple[str, ...] = ()
+    #: The files that named exceptions.
+    exceptions: tuple[SourceRecord, ...] = ()
     ticket: str | None = None
     justification: str | None = None
     domains: tuple[str, ...] = ()
@@ -60,7 +65,13 @@ class RunRecord:
     started_at: str | None = None
     finished_at: str | None = None
     seconds: float = 0.0
+    settings_now: dict[str, Any] | None = None
     version: str = __version__
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The settings of the latest start, else those of the plan."""
+        return self.settings if self.settings_now is None else self.settings_now
 
     @property
     def records(self) -> int:
@@ -86,6 +97,9 @@ def save(engine: Engine, record: RunRecord) -> None:
         "sources": json.dumps([asdict(source) for source in record.sources]),
         "cohort_columns": json.dumps(record.cohort_columns),
         "unchecked": json.dumps(record.unchecked),
+        "noted": json.dumps(record.noted),
+        "foreseen": json.dumps(record.foreseen),
+        "exceptions": json.dumps([asdict(source) for source in record.exceptions]),
         "recipient": record.recipient,
         "ticket": record.ticket,
         "justification": record.justification,
@@ -127,6 +141,9 @@ def _record(line: Row[Any]) -> RunRecord:
         sources=tuple(SourceRecord(**source) for source in _parsed(line.sources, list)),
         cohort_columns=_texts(_parsed(line.cohort_columns, list)),
         unchecked=_texts(_parsed(line.unchecked, list)),
+        noted=_texts(_parsed(line.noted, list)),
+        foreseen=_texts(_parsed(line.foreseen, list)),
+        exceptions=tuple(SourceRecord(**source) for source in _parsed(line.exceptions, list)),
         recipient=line.recipient,
         ticket=line.ticket,
         justification=line.justification,
@@ -138,6 +155,7 @@ def _record(line: Row[Any]) -> RunRecord:
         started_at=line.started_at,
         finished_at=line.finished_at,
         seconds=line.seconds,
+        settings_now=None if line.settings_now is None else _parsed(line.settings_now, dict),
         version=line.version,
     )
 

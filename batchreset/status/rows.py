@@ -16,9 +16,16 @@ from batchreset.status.schema import candidates, resets, sends
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
+
+    from batchreset.policy.screening import Exclusion
+
+#: Rows that are ready, or in doubt.
+MAY_BE_SENT = frozenset({State.READY, State.SENDING, State.DOUBTFUL})
+
+#: What was answered so, or not at all, may have been applied.
+_MAY_BE_APPLIED = (None, "accepted", "ambiguous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Work:
     rejected: int = 0
     #: Whether it could sign in as it was found; None where that is unknown.
     enabled_before: bool | None = None
+    #: Whether this run blocked it, or may have.
+    may_be_blocked_here: bool = False
     #: What goes with its reset and need not be tried any more: it was accepted, or this start tried it in vain.
     steps_done: frozenset[Step] = frozenset()
 
@@ -91,24 +100,24 @@ def excluded_by_reason(engine: Engine) -> dict[Reason, int]:
         return {Reason(reason): count for reason, count in connection.execute(query)}
 
 
-def hold_back(engine: Engine, left_out: Mapping[int, Reason]) -> None:
+def hold_back(engine: Engine, left_out: Mapping[int, Exclusion]) -> None:
     """Mark the rows in doubt that may be sent no more, each with the reason; the others may be."""
     is_in_doubt = (resets.c.state == State.SENDING) | (resets.c.state == State.DOUBTFUL)
     doubtful = update(resets).where(is_in_doubt)
     with engine.begin() as connection:
         connection.execute(doubtful.where(resets.c.reason.in_(LEFT_OUT)).values(reason=Reason.ANSWER_LOST))
         if left_out:
-            marked = [{"reset": number, "why": reason} for number, reason in left_out.items()]
+            marked = [{"reset": number, "why": exclusion.reason} for number, exclusion in left_out.items()]
             connection.execute(
                 doubtful.where(resets.c.id == bindparam("reset")).values(reason=bindparam("why")), marked
             )
 
 
-def may_be_sent(engine: Engine, also: AbstractSet[State] = frozenset()) -> bool:
-    """Say whether a row is ready or in doubt, or in one of the states `also`."""
-    states = {State.READY, State.SENDING, State.DOUBTFUL, *also}
+def may_be_sent(engine: Engine) -> bool:
+    """Say whether a row is ready or in doubt."""
+    is_open = resets.c.state.in_(MAY_BE_SENT)
     with engine.connect() as connection:
-        return connection.execute(select(resets.c.id).where(resets.c.state.in_(states)).limit(1)).first() is not None
+        return connection.execute(select(resets.c.id).where(is_open).limit(1)).first() is not None
 
 
 def move_all(engine: Engine, source: State, target: State) -> int:
@@ -201,7 +210,12 @@ def _known(connection: Connection, state: State, is_theirs: ColumnElement[bool])
         told = [(Step(line.step), Send(*line[2:])) for line in theirs]
         done = frozenset(step for step, send in told if send.verdict == "accepted")
         past = past_of(send for step, send in told if step is Step.RESET)
-        known[reset_id] = {"past": past, "steps_done": done - {Step.RESET}}
+        may_be_blocked = any(step is Step.DISABLE and send.verdict in _MAY_BE_APPLIED for step, send in told)
+        known[reset_id] = {
+            "past": past,
+            "steps_done": done - {Step.RESET},
+            "may_be_blocked_here": may_be_blocked,
+        }
     return known
 
 

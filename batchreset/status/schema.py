@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: Raised by one whenever an older program could misread the tables.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -32,11 +32,18 @@ run = Table(
     Column("graph_url", String, nullable=False),
     Column("method", String, nullable=False),
     Column("settings", Text, nullable=False),
+    #: Those of the latest start, which may be others; NULL before the first.
+    Column("settings_now", Text),
     Column("sources", Text, nullable=False),
     #: The cohort's own columns in order, as they appear in the reconciliation.
     Column("cohort_columns", Text, nullable=False),
     #: What could not be checked, one sentence each.
     Column("unchecked", Text, nullable=False),
+    #: Those of them that only planning could find, and what else it had to tell.
+    Column("noted", Text, nullable=False, server_default="[]"),
+    Column("foreseen", Text, nullable=False, server_default="[]"),
+    #: The files that --except named, as `sources` has the cohort's.
+    Column("exceptions", Text, nullable=False, server_default="[]"),
     #: The run's age public key: every candidate is sealed to it.
     Column("recipient", String, nullable=False),
     Column("ticket", Text),
@@ -141,12 +148,13 @@ evidence = Table(
 )
 Index("evidence_by_reset", evidence.c.reset_id, evidence.c.moment)
 
-#: Accounts that the operator excepted from the run when it was planned, by object id or UPN in lower case.
+#: Accounts that the operator excepted from the run when it was planned, by object id or UPN in lower case; and those
+#: that turned out to be protected once they had been sent.
 excepted = Table(
     "excepted",
     metadata,
     Column("key", String, primary_key=True),
-    #: Where it was named: a file or a group.
+    #: Where it was named: a file, a group, or what protects it.
     Column("source", Text, nullable=False),
 )
 

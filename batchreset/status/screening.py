@@ -10,6 +10,7 @@ from sqlalchemy import String, bindparam, cast, delete, func, insert, select, up
 
 from batchreset.clock import timestamp
 from batchreset.model import Account, Mark, Reason, State, Step
+from batchreset.status.changes import refuse_illegal
 from batchreset.status.schema import evidence, resets, sends
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Connection, Engine
+
+    from batchreset.policy.screening import Exclusion
 
 #: Of rows in these states no reset can have been applied.
 _UNTOUCHED = (State.READY, State.FAILED)
@@ -50,12 +53,10 @@ class Unscreened(NamedTuple):
 
 
 class Screened(NamedTuple):
-    """What screening found of a row: its account, why it is left out, and what is worth knowing of it."""
+    """What the directory said of a row's account, and what is worth knowing of it."""
 
     id: int
-    account: Account | None
-    reason: Reason | None
-    detail: str | None = None
+    account: Account
     marks: AbstractSet[Mark] = frozenset()
 
 
@@ -113,20 +114,31 @@ def unscreened(engine: Engine, size: int, also: AbstractSet[State] = frozenset()
 
 
 def screened(engine: Engine, found: Iterable[Screened]) -> None:
-    """Write what was found of each row, and exclude those that are ready and have a reason."""
+    """Write what was found of each row; none of them is moved."""
     told = list(found)
-    known = {each.id: _known(each.account, each.marks) for each in told if each.account is not None}
-    said = {each.id: each.account.said for each in told if each.account is not None}
-    excluded = [{"reset": each.id, "why": each.reason, "detail": each.detail} for each in told if each.reason]
-    row = update(resets).where(resets.c.id == bindparam("reset"))
+    if not told:
+        return
+    know = update(resets).where(resets.c.id == bindparam("reset"))
     with engine.begin() as connection:
-        if known:
-            know = row.values({name: bindparam(name) for name in _KNOWN})
-            connection.execute(know, [{"reset": number, **values} for number, values in known.items()])
-            _keep(connection, said)
-        if excluded:
-            leave_out = {"state": State.EXCLUDED, "reason": bindparam("why"), "detail": bindparam("detail")}
-            connection.execute(row.where(resets.c.state == State.READY).values(leave_out), excluded)
+        connection.execute(
+            know.values({name: bindparam(name) for name in _KNOWN}),
+            [{"reset": each.id, **_known(each.account, each.marks)} for each in told],
+        )
+        _keep(connection, {each.id: each.account.said for each in told})
+
+
+def leave_out(engine: Engine, left_out: Mapping[int, Exclusion]) -> None:
+    """Exclude those of these rows that are ready, each for its reason."""
+    refuse_illegal(State.READY, State.EXCLUDED)
+    statement = (
+        update(resets)
+        .where(resets.c.id == bindparam("reset"), resets.c.state == State.READY)
+        .values(state=State.EXCLUDED, reason=bindparam("why"), detail=bindparam("because"))
+    )
+    values = [{"reset": number, "why": each.reason, "because": each.detail} for number, each in left_out.items()]
+    if values:
+        with engine.begin() as connection:
+            connection.execute(statement, values)
 
 
 def _known(account: Account, marks: AbstractSet[Mark]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Run it as `python -m tests.benchmarks.idle [OPERATIONS]`. The tenant asks not to be looked at for an hour, so that
 once everything is sent nothing is due. The program's live view goes to a file the first time and to a terminal the
-second, where it is drawn. No sessions are revoked, and no canary goes first. Figures are printed, never asserted; it
-needs a system other than Windows.
+second, where it is drawn. No sessions are revoked, and no canary goes first; a few rows fail at once, before which
+hardly any would be sent. Figures are printed, never asserted; it needs a system other than Windows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchreset.model import State
+from batchreset.policy.opening import CAUTIOUS_UNTIL
 from batchreset.status import database, rows
 from tests.support.processes import ROOT, cpu_of, memory_of
 from tests.support.tenant_process import tenant_process, upns
@@ -69,10 +70,11 @@ def wait_until_sent(out: Path, process: subprocess.Popen[bytes], operations: int
 
 def share(operations: int, error: int, *, drawn: bool) -> tuple[float, float]:
     """Carry out a run that waits: the share of a core that it takes, and the MB that it holds."""
-    options = ("--operation", "7200", "--look-after", "3600")
-    with tenant_process(operations, *options) as tenant, tempfile.TemporaryDirectory() as place:
+    accounts = CAUTIOUS_UNTIL + operations
+    options = ("--operation", "7200", "--look-after", "3600", "--rejecting", str(CAUTIOUS_UNTIL))
+    with tenant_process(accounts, *options) as tenant, tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "cohort.csv").write_text("userPrincipalName\n" + "\n".join(upns(operations)), encoding="utf-8")
+        (folder / "cohort.csv").write_text("userPrincipalName\n" + "\n".join(upns(accounts)), encoding="utf-8")
         environment = os.environ | {
             "BATCHRESET_ACCESS_TOKEN": tenant.token,
             "BATCHRESET_IDENTITY": str(folder / "identity.txt"),
@@ -82,6 +84,7 @@ def share(operations: int, error: int, *, drawn: bool) -> tuple[float, float]:
             "BATCHRESET_DEADLINE": "4h",
             "BATCHRESET_REVOKE_SESSIONS": "never",
             "BATCHRESET_CANARY": "0",
+            "BATCHRESET_MAX_FAILURES": "100%",
             "TERM": "xterm" if drawn else "dumb",
         }
         command = [sys.executable, "-m", "batchreset", "run", str(folder / "cohort.csv"), "--yes"]

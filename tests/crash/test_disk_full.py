@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from sqlalchemy import select
 
 from batchreset.engine.keys import key_needed
 from batchreset.engine.passwords import opened
-from batchreset.rehearsal.behaviour import UNHINDERED, Spread
+from batchreset.rehearsal.behaviour import UNHINDERED, Route, Spread
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.tenant import Tenant, What
 from batchreset.status import database
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from tests.support.program import Call
 
-ACCOUNTS, WORKERS = 24, 4
+#: So many workers reset, and so many revoke sessions.
+ACCOUNTS, WORKERS, CARING = 24, 4, 1
 BEHAVIOUR = replace(UNHINDERED, latency=Spread(0.1, 0.5), cloud_operation=Spread(0.5))
 #: The program, which at its end waits for the disk as many seconds as its first argument says, and not ten.
 PROGRAM = (
@@ -88,7 +90,7 @@ def at_work(folder: Path, *, last_chance: float, tenant: Tenant) -> Iterator[sub
         encoding="utf-8",
     ) as process:
         try:
-            wait_until(lambda: sum(map(len, received(tenant))) >= ACCOUNTS // 3)
+            wait_until(lambda: answered(tenant)[Route.RESET] >= ACCOUNTS // 3)
             yield process
         finally:
             process.kill()
@@ -100,6 +102,21 @@ def received(tenant: Tenant) -> list[list[str | None]]:
         [event.client_request_id for event in list(each.events) if event.what is What.RECEIVED]
         for each in list(tenant.accounts.values())[1:]
     ]
+
+
+def answered(tenant: Tenant) -> Counter[Route]:
+    """Return how many requests of each kind the tenant has answered."""
+    counts: Counter[Route] = Counter()
+    for (route, _), count in list(tenant.requests.items()):
+        counts[route] += count
+    return counts
+
+
+def assert_stopped(tenant: Tenant, sent: Counter[Route]) -> None:
+    """Hold that since the disk was full, when so much was `sent`, no more was answered than was under way."""
+    now = answered(tenant)
+    assert now[Route.RESET] <= sent[Route.RESET] + WORKERS
+    assert now[Route.REVOKE] <= sent[Route.REVOKE] + CARING
 
 
 def check(tenant: Tenant, folder: Path) -> None:
@@ -127,7 +144,7 @@ def test_what_is_under_way_while_the_disk_is_full_is_written_when_there_is_room(
     folder = planned(here, tmp_path / "reports")
     with at_work(folder, last_chance=60, tenant=tenant) as process:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-        sent = sum(map(len, received(tenant)))
+        sent = answered(tenant)
         told = iter(process.stderr or ())
         assert any('"halted"' in line for line in told)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -135,10 +152,12 @@ def test_what_is_under_way_while_the_disk_is_full_is_written_when_there_is_room(
     assert process.returncode == 4, err
     assert "Halted" in out
     assert "the status table cannot be written" in out
-    assert sum(map(len, received(tenant))) <= sent + WORKERS
+    assert_stopped(tenant, sent)
     assert (folder / "report.html").is_file()
     assert here("resume", str(folder), "--yes").status == 0
-    assert {len(requests) for requests in received(tenant)} == {1}
+    told_of = [Counter(event.what for event in each.events) for each in list(tenant.accounts.values())[1:]]
+    once = {What.ACCEPTED: 1, What.APPLIED: 1, What.REVOKED: 1}
+    assert told_of == [{What.RECEIVED: 2} | once] * ACCOUNTS
     check(tenant, folder)
 
 
@@ -149,12 +168,12 @@ def test_a_disk_that_stays_full_halts_the_run_and_contradicts_nothing(
     folder = planned(here, small_disk)
     with at_work(folder, last_chance=0.5, tenant=tenant) as process:
         fill(small_disk / "ballast")
-        sent = sum(map(len, received(tenant)))
+        sent = answered(tenant)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (4, ""), err
     assert "is full" in err
     assert "Traceback" not in err
-    assert sum(map(len, received(tenant))) <= sent + WORKERS
+    assert_stopped(tenant, sent)
     (small_disk / "ballast").unlink()
     assert here("resume", str(folder), "--yes").status == 0
     check(tenant, folder)

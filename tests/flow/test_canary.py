@@ -80,7 +80,7 @@ def test_ctrl_c_while_all_wait_for_the_canary(tmp_path: Path) -> None:
     slow = replace(STEADY, cloud_operation=Spread(40))
 
     def interrupt(told: Snapshot) -> None:
-        if told.seconds > 5 and told.note is None:
+        if told.seconds > 5 and told.note == "waiting for the canary":
             signal.raise_signal(signal.SIGINT)
 
     async def go() -> tuple[Run, Run]:

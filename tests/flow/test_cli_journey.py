@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from python_calamine import CalamineWorkbook
 import batchreset
 from batchreset.rehearsal.behaviour import UNHINDERED, Fault, Route, Spread
 from batchreset.rehearsal.population import populate
-from batchreset.rehearsal.tenant import Tenant, What
+from batchreset.rehearsal.tenant import Tenant
 from tests.support.program import (
     at_home,
     on_terminal,
@@ -30,6 +31,7 @@ from tests.support.program import (
     started,
     wait_until,
 )
+from tests.support.steps import received, resets_received, revocations
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
@@ -60,11 +62,6 @@ def _in_force(tenant: Tenant) -> dict[str, str]:
     """Return the passwords that the tenant was given, by UPN."""
     tenant.settle()
     return {each.user.user_principal_name: each.password for each in tenant.accounts.values() if each.password}
-
-
-def _received(tenant: Tenant) -> list[int]:
-    """Return how often each account was written to."""
-    return [sum(event.what is What.RECEIVED for event in each.events) for each in list(tenant.accounts.values())[1:]]
 
 
 def test_a_scheduled_run_from_its_cohort_to_its_passwords(tmp_path: Path, tenant: Tenant, here: Call) -> None:
@@ -120,7 +117,7 @@ def test_a_plan_changes_nothing_and_shows_the_first_request(tmp_path: Path, tena
     assert "Carry it out with: batchreset resume reports" in told.out
     plan = json.loads(here("plan", cohort, "--json").out)
     assert (plan["rows"], plan["ready"], plan["state"]) == (2, 2, "planned")
-    assert _received(tenant) == [0, 0, 0]
+    assert received(tenant) == [0, 0, 0]
 
 
 @posix_only
@@ -132,13 +129,13 @@ def test_the_question_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "Reset the passwords of 101 accounts in Contoso Rehearsal" in refused.screen
         assert "Type 101 to go on" in refused.screen
         assert "the answer was no" in refused.screen
-        assert sum(_received(tenant)) == 0
+        assert sum(received(tenant)) == 0
 
         name = json.loads(here("status", "--json").out)["run_id"]
         done = on_terminal("resume", name, answer="101\n")
         assert done.status == 0, done.screen
         assert "Finished: 101 rows: 101 succeeded." in done.screen
-        assert set(_received(tenant)) == {1}
+        assert set(resets_received(tenant)) == set(revocations(tenant)) == {1}
 
 
 @posix_only
@@ -150,7 +147,7 @@ def test_a_cohort_from_a_pipe_is_asked_about_on_the_terminal(tmp_path: Path, ten
     assert ended.status == 0, ended.screen
     assert "Reset the passwords of 1 account in" in ended.screen
     assert json.loads((tmp_path / "out").read_text(encoding="utf-8"))["counts"]["succeeded"] == 1
-    assert _received(tenant) == [1, 0, 0]
+    assert resets_received(tenant) == revocations(tenant) == [1, 0, 0]
 
 
 @posix_only
@@ -159,7 +156,7 @@ def test_a_run_that_is_interrupted_can_be_resumed(tmp_path: Path, monkeypatch: p
     slow = replace(UNHINDERED, latency=Spread(0.1))
     with signed_in(monkeypatch, Tenant(populate(upns(24), plain=True), slow)) as tenant:
         with started("run", _cohort(tmp_path, accounts=24), "--yes", "--workers", "2") as process:
-            wait_until(lambda: sum(_received(tenant)) >= 5)
+            wait_until(lambda: sum(resets_received(tenant)) >= 5)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate()
         assert process.returncode == 130, err
@@ -169,7 +166,7 @@ def test_a_run_that_is_interrupted_can_be_resumed(tmp_path: Path, monkeypatch: p
 
         standing = json.loads(here("status", "--json").out)
         assert standing["state"] == "interrupted"
-        assert standing["counts"]["succeeded"] == sum(_received(tenant))
+        assert standing["counts"]["succeeded"] == sum(resets_received(tenant))
         assert standing["counts"]["succeeded"] + standing["counts"]["not_attempted"] == 24
 
         asked = here("resume", standing["run_id"])
@@ -178,7 +175,7 @@ def test_a_run_that_is_interrupted_can_be_resumed(tmp_path: Path, monkeypatch: p
         done = here("resume", standing["run_id"], "--yes", "--json", "--workers", "32")
         assert done.status == 0, done.err
         assert json.loads(done.out)["counts"]["succeeded"] == 24
-        assert set(_received(tenant)) == {1}
+        assert set(resets_received(tenant)) == set(revocations(tenant)) == {1}
 
 
 @posix_only
@@ -191,7 +188,7 @@ def test_a_run_that_was_killed_is_told_as_interrupted(
         signed_in(monkeypatch, Tenant(populate(upns(2), plain=True), endless)) as tenant,
         started("run", _cohort(tmp_path, accounts=2), "--yes") as process,
     ):
-        wait_until(lambda: sum(_received(tenant)) == 2)
+        wait_until(lambda: sum(received(tenant)) == 2)
         assert json.loads(here("status", "--json").out)["state"] == "running"
         process.kill()
         process.communicate()
@@ -199,15 +196,35 @@ def test_a_run_that_was_killed_is_told_as_interrupted(
     assert (standing["state"], standing["in_flight"]) == ("interrupted", 2)
 
 
+@contextmanager
+def on_signal(number: signal.Signals, handler: Any) -> Iterator[None]:
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @posix_only
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "on_interrupt"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),
+    ],
+)
 def test_an_interrupted_plan_leaves_nothing_behind(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, on_interrupt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C, or a scheduler's word, while accounts are looked up ends with 130 and without a run folder."""
+    """Ctrl-C, or a scheduler's word, while accounts are looked up ends with 130 and without a run folder.
+
+    The latter also in a script's background, where Ctrl-C is ignored.
+    """
     stuck = replace(UNHINDERED, latency=Spread(3600))
     with (
         signed_in(monkeypatch, Tenant(populate(upns(1), plain=True), stuck)) as tenant,
+        on_signal(signal.SIGINT, on_interrupt),
         started("plan", _cohort(tmp_path, accounts=1)) as process,
     ):
         wait_until(lambda: tenant.requests.total() > 0)
@@ -245,7 +262,7 @@ def test_look_ups_that_are_refused_need_a_word_of_their_own(
         refused = here("run", _cohort(tmp_path, accounts=1), "--yes")
         assert refused.status == 5
         assert "--allow-unchecked" in refused.err.splitlines()[-1]
-        assert _received(tenant) == [0]
+        assert received(tenant) == [0]
         assert here("run", _cohort(tmp_path, accounts=1), "--yes", "--allow-unchecked").status == 0
 
 
@@ -258,7 +275,7 @@ def test_a_reader_that_has_gone_changes_no_status(tmp_path: Path, tenant: Tenant
         os.close(write)
         _, err = process.communicate()
     assert (process.returncode, err) == (0, "")
-    assert _received(tenant) == [0, 0, 0]
+    assert received(tenant) == [0, 0, 0]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no disk that is always full")
@@ -282,7 +299,10 @@ def test_a_process_without_a_console_works(tmp_path: Path) -> None:
 
 @posix_only
 def test_the_simulated_tenant_serves_other_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Call) -> None:
-    """What `tenant` prints is the environment of a user who is signed in to it; Ctrl-C ends it."""
+    """What `tenant` prints is the environment of a user who is signed in to it; Ctrl-C ends it.
+
+    Beside the cohort's two accounts it holds the operator's and two for emergencies.
+    """
     with started("tenant", _cohort(tmp_path, accounts=2)) as process:
         assert process.stdout
         for _ in range(2):
@@ -294,7 +314,7 @@ def test_the_simulated_tenant_serves_other_clients(tmp_path: Path, monkeypatch: 
     assert told.status == 0
     assert "2 of 2 rows" in told.out
     assert process.returncode == 130
-    assert "A simulated tenant with 3 accounts" in err
+    assert "A simulated tenant with 5 accounts" in err
 
 
 def test_the_library_does_what_the_program_does(tmp_path: Path, tenant: Tenant) -> None:

@@ -81,7 +81,7 @@ def test_a_run_that_blocked_and_stopped_knows_whom_it_blocked(tmp_path: Path) ->
 
     async def go() -> tuple[list[bool], Run]:
         accounts = [user(name) for name in ("ana", "ben", "cid", "dan")]
-        async with at_desk(tmp_path, accounts, slow, **BLOCKING, enable=True, workers=4, stop_after="1s") as desk:
+        async with at_desk(tmp_path, accounts, slow, **BLOCKING, enable=True, workers=4, stop_after="3s") as desk:
             stopped = await desk.run()
             blocked = [not account.enabled for account in list(desk.tenant.accounts.values())[1:]]
             desk.settings = desk.settings.but(stop_after=None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchreset.engine.resume import settings_of
+from batchreset.engine.resume import prepare, settings_of
 from batchreset.errors import CohortError, DirectoryError, RefusedError, UsageError
 from batchreset.rehearsal.behaviour import Behaviour, Route
 from batchreset.rehearsal.population import Group
@@ -32,7 +32,8 @@ def write(path: Path, *lines: str) -> str:
 def test_the_excepted_are_known_by_both_their_names_and_from_groups(tmp_path: Path) -> None:
     """Whichever name file and cohort use; each says where it was named, and the tenant received no write for it.
 
-    A run that is taken up again leaves the same ones out, though the file is gone and the group has lost its members.
+    A run that is taken up again leaves the same ones out, though the file is gone and the group has lost its members;
+    a plan whose file is gone or has changed is refused, naming it, unless that is how it is to be.
     """
     by_id = write(tmp_path / "staff.csv", "name,id", f"Ana,{object_id('ana').upper()}", ",")
     by_name = write(tmp_path / "more.txt", upn("ben").upper())
@@ -43,10 +44,15 @@ def test_the_excepted_are_known_by_both_their_names_and_from_groups(tmp_path: Pa
             cohort = (upn("ana"), object_id("ben"), upn("cy"), upn("dee"), object_id("eve"))
             plan = await desk.plan(*cohort, header="account")
             (tmp_path / "staff.csv").unlink()
-            (tmp_path / "more.txt").unlink()
+            write(tmp_path / "more.txt", upn("ben"), upn("cy"))
             desk.tenant.groups.clear()
             desk.settings = settings_of(plan.folder, desk.settings)
-            return plan, await desk.resume(plan.folder)
+            changed = r"more\.txt has changed: it held 1 records \(SHA-256 \w{12}\), and holds 2"
+            with pytest.raises(
+                RefusedError, match=rf"--except \S*staff\.csv is no longer there; --except \S*{changed}"
+            ):
+                await desk.resume(plan.folder)
+            return plan, await desk.resume(plan.folder, anyway=True)
 
     plan, run = run_virtual(go())
     assert (plan.ready, dict(plan.excluded)) == (1, {"protected": 4})
@@ -122,16 +128,19 @@ def test_exceptions_that_may_not_be_looked_up_are_refused(tmp_path: Path) -> Non
 def test_exceptions_that_nobody_has_are_told(tmp_path: Path) -> None:
     """A few are foreseen, as people leave; many look like the wrong column, which nobody goes on with unasked.
 
-    A file may have the cohort's own column or another.
+    A file may have the cohort's own column or another. Whoever takes the plan up is told and asked the same.
     """
     few = write(tmp_path / "few.csv", "Konto,upn", *(f"{upn(f'user{n:03}')},x" for n in range(10)), f"{upn('left')},x")
     many = write(tmp_path / "many.csv", "upn", upn("user009"), upn("smith"), upn("jones"))
 
-    async def go() -> Plan:
+    async def go() -> tuple[Plan, Plan]:
         async with at_desk(tmp_path, users(11), except_=(few, many), column="Konto") as desk:
-            return await desk.plan(upn("user009"), upn("user010"), header="Konto")
+            plan = await desk.plan(upn("user009"), upn("user010"), header="Konto")
+            return plan, await prepare(plan.folder, desk.settings, desk.tokens)
 
-    plan = run_virtual(go())
+    plan, again = run_virtual(go())
+    assert again.record.unchecked == plan.record.unchecked
+    assert again.warnings == plan.warnings
     assert (plan.ready, dict(plan.excluded)) == (1, {"protected": 1})
     (warning,) = (sentence for sentence in plan.warnings if "--except" in sentence)
     assert f"--except few.csv leaves out, 1 are not in this tenant ({upn('left')})" in warning

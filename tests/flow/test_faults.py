@@ -86,19 +86,21 @@ def test_a_row_is_tried_six_times_while_nothing_is_applied(tmp_path: Path) -> No
 
 
 def test_a_refusal_is_told_by_its_reason(tmp_path: Path) -> None:
-    """Who may not be reset, is not held here, or has gone since the look-up fails at once, each with its reason."""
+    """Who may not be reset, or is not held here or has gone since the look-up, fails at once, each with its reason."""
 
     async def go() -> Run:
-        accounts = [user("admin", roles=(GLOBAL_ADMINISTRATOR,)), user("guest", guest=True), user("gone")]
+        accounts = [user("admin", roles=(GLOBAL_ADMINISTRATOR,)), user("moved"), user("gone")]
         async with at_desk(tmp_path, accounts, include_privileged=True) as desk:
             plan = await desk.plan()
+            moved = desk.tenant.accounts[object_id("moved")]
+            moved.user = replace(moved.user, federated=True)
             remove(desk.tenant, "gone")
             return await desk.carry_out(plan)
 
     run = run_virtual(go())
     assert {row["user"].partition("@")[0]: row["reason"] for row in run.rows} == {
         "admin": "forbidden",
-        "guest": "request_refused",
+        "moved": "request_refused",
         "gone": "not_found",
     }
     assert run.counts == {"failed": 3}

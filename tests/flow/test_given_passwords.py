@@ -135,6 +135,27 @@ def test_rows_that_share_a_password_name_each_other(tmp_path: Path) -> None:
     assert run.counts == {"succeeded": 1, "excluded": 5}
 
 
+def test_of_a_repeated_account_the_first_good_password_counts(tmp_path: Path) -> None:
+    """By either of its names. The same one again is no other account's; one of another account's is nobody's."""
+    shared = "Basalt-9-harbour"
+
+    async def go() -> Run:
+        async with at_desk(tmp_path, [user(name) for name in ("ana", "ben", "cy", "dee")], **COLUMN) as desk:
+            rows = [("ana", "short"), ("ana", GOOD), ("ben", ANOTHER), ("ben", ANOTHER)]
+            rows += [("cy", shared), ("cy", shared), ("dee", shared)]
+            lines = [f"{upn(name)},{password}" for name, password in rows]
+            lines[1] = f"{object_id('ana')},{GOOD}"
+            return await desk.run(*lines, header=HEADER)
+
+    run = run_virtual(go())
+    assert [row["reason"] or row["outcome"] for row in run.rows] == [
+        *("password_rejected", "succeeded", "succeeded", "duplicate"),
+        *("password_rejected", "password_rejected", "password_rejected"),
+    ]
+    assert "it is also that of cohort.csv row 8" in run.rows[5]["detail"]
+    assert run.tenant.password_of(object_id("ana")) == GOOD
+
+
 def test_a_row_that_is_left_out_shares_nothing(tmp_path: Path) -> None:
     """The same account twice, and one that is not found, are no second account with that password."""
 

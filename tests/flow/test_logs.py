@@ -127,10 +127,14 @@ def test_a_log_file_is_for_people_or_for_machines(tmp_path: Path, monkeypatch: p
     written = (tmp_path / "own.log").read_text(encoding="utf-8").splitlines()
     assert [line.split()[2] for line in written] == [
         *("planned", "exit"),
-        *("planned", "started", "sending", "accepted", "succeeded", "ended", "exit"),
+        *("planned", "started", "sending", "accepted", "succeeded", "step", "ended", "exit"),
     ]
     assert re.fullmatch(
         r"20\S+Z info sending source=cohort\.csv row=2 user=\S+ object_id=\S+ client_request_id=\S+", written[4]
+    )
+    assert re.fullmatch(
+        r"20\S+Z info step answered step=revoke verdict=accepted user=\S+ object_id=\S+ client_request_id=\S+",
+        written[7],
     )
     assert [each["event"] for each in lines((tmp_path / "own.json").read_text(encoding="utf-8"))] == ["planned", "exit"]
     if sys.platform != "win32":
@@ -294,4 +298,4 @@ def test_the_library_leaves_logging_to_its_user(tmp_path: Path, caplog: pytest.L
         sign_in(patch, tenant, url)
         asyncio.run(work(url))
     ours = [record.message.split()[0] for record in caplog.records if record.name.startswith("batchreset")]
-    assert ours == ["planned", "started", "sending", "accepted", "succeeded", "ended"]
+    assert ours == ["planned", "started", "sending", "accepted", "succeeded", "step", "ended"]

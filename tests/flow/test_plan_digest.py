@@ -16,7 +16,7 @@ from batchreset.errors import RefusedError
 from batchreset.model import PasswordSource, State
 from batchreset.rehearsal.population import GLOBAL_ADMINISTRATOR
 from batchreset.report import planned
-from batchreset.status import database
+from batchreset.status import database, record
 from batchreset.status.schema import audit, candidates, resets, run
 from tests.support.clock import run_virtual
 from tests.support.desk import Run, at_desk, object_id, upn, user, users
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from batchreset.engine.plan import Plan
     from tests.support.desk import Desk
 
+IS_BOSS = resets.c.user == upn("boss")
 TAMPERED = "its status table is no longer what was planned"
 
 
@@ -44,6 +45,15 @@ def be_somebody_else(connection: Connection) -> None:
 
 def let_somebody_in(connection: Connection) -> None:
     connection.execute(update(resets).where(resets.c.user == upn("boss")).values(state=State.READY, reason=None))
+
+
+def be_interrupted(connection: Connection) -> None:
+    connection.execute(update(run).values(state="interrupted"))
+
+
+def include_them(connection: Connection) -> None:
+    told = json.loads(connection.execute(select(run.c.settings)).scalar_one())
+    connection.execute(update(run).values(settings=json.dumps({**told, "include_privileged": True})))
 
 
 def block_them_too(connection: Connection) -> None:
@@ -69,7 +79,7 @@ def give_another_password(connection: Connection) -> None:
     connection.execute(update(candidates).values(sealed=second))
 
 
-def change(folder: Path, how: Callable[[Connection], None]) -> None:
+def change(folder: Path, how: Callable[[Connection], object]) -> None:
     engine = database.connect(folder)
     with engine.begin() as connection:
         how(connection)
@@ -94,9 +104,12 @@ def test_plan_json_is_what_the_digest_is_of(tmp_path: Path) -> None:
     plan = run_virtual(go())
     text = (plan.folder / "plan.json").read_bytes()
     assert sha256(text).hexdigest() == plan.record.plan_digest
+    again = plan.folder / "again"
+    again.mkdir()
     engine = database.connect(plan.folder)
     with engine.connect() as connection:
-        assert planned.digest(connection) == plan.record.plan_digest
+        assert planned.save(again, connection) == plan.record.plan_digest
+        assert list(planned.told(connection)) == list(planned.read_back(again, plan.record.plan_digest) or ())
     engine.dispose()
     told = json.loads(text)
     assert list(told) == sorted(told)
@@ -150,18 +163,42 @@ def test_a_table_that_was_changed_behind_its_back_is_refused(tmp_path: Path, how
 
 
 def test_given_passwords_are_part_of_what_was_agreed_to(tmp_path: Path) -> None:
-    """Another one sealed in their place is not sent."""
+    """Another one sealed in their place is not sent, nor in a run that has begun."""
 
     async def go() -> None:
-        given: dict[str, Any] = {"password_source": PasswordSource.COLUMN, "password_column": "new"}
+        given: dict[str, Any] = {"password_source": PasswordSource.COLUMN, "password_column": "new", "limit": 1}
         async with at_desk(tmp_path, users(2), **given) as desk:
             lines = (f"{upn('user000')},Quartz-7-meadow", f"{upn('user001')},Basalt-8-meadow")
             plan = await desk.plan(*lines, header="upn,new")
             change(plan.folder, give_another_password)
             with pytest.raises(RefusedError, match=TAMPERED):
                 await desk.resume(plan.folder)
+            begun = (await desk.run(*lines, header="upn,new")).folder
+            engine = database.connect(begun)
+            digest = record.load(engine).plan_digest
+            engine.dispose()
+            assert (await prepare(begun, desk.settings, desk.tokens, plan_digest=digest)).ready == 1
+            change(begun, give_another_password)
+            with pytest.raises(RefusedError, match=TAMPERED):
+                await prepare(begun, desk.settings, desk.tokens, plan_digest=digest)
 
     run_virtual(go())
+
+
+def test_a_plan_that_is_said_to_have_begun_is_still_compared(tmp_path: Path) -> None:
+    """Its state, its settings and a row were changed: with the digest that was agreed to, nobody is written to."""
+
+    async def go() -> Desk:
+        async with at_desk(tmp_path, accounts()) as desk:
+            plan = await plan_of(desk)
+            for how in (let_somebody_in, include_them, be_interrupted):
+                change(plan.folder, how)
+            with pytest.raises(RefusedError, match=TAMPERED):
+                await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=plan.record.plan_digest)
+            return desk
+
+    desk = run_virtual(go())
+    assert not [event for account in desk.tenant.accounts.values() for event in account.events]
 
 
 def test_another_digest_is_refused_and_the_right_one_is_noted(tmp_path: Path) -> None:
@@ -197,23 +234,58 @@ def test_another_digest_is_refused_and_the_right_one_is_noted(tmp_path: Path) ->
     assert (plan.folder / "plan.json").read_bytes() == text
 
 
-def test_screening_again_leaves_a_plan_agreed_to(tmp_path: Path) -> None:
-    """Whoever looked, and answered no, took nothing away: fewer may be reset by then, and nobody else."""
+def test_screening_again_takes_nothing_from_a_plan(tmp_path: Path) -> None:
+    """Whoever looked and answered no left it as it was. Fewer may be reset at last, each with its detail, nobody else.
 
-    async def go() -> tuple[Plan, Run]:
-        async with at_desk(tmp_path, accounts()) as desk:
+    Once agreed to, it holds less than was planned, also where its start failed; a row that was let in is refused.
+    """
+
+    async def go() -> Run:
+        async with at_desk(tmp_path, accounts(), canary=1) as desk:
             plan = await plan_of(desk)
-            account = desk.tenant.accounts[object_id("user001")]
-            account.user = replace(account.user, roles=(GLOBAL_ADMINISTRATOR,))
             digest = plan.record.plan_digest
-            looked = await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=digest)
-            assert (looked.ready, dict(looked.excluded)) == (1, {"privileged": 2})
+            for roles, ready, canary in (((GLOBAL_ADMINISTRATOR,), 1, "user001"), ((), 2, "user000")):
+                account = desk.tenant.accounts[object_id("user000")]
+                account.user = replace(account.user, roles=roles)
+                looked = await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=digest)
+                assert (looked.ready, looked.canaries) == (ready, (upn(canary),))
+                assert looked.excluded == {"privileged": 3 - ready}
+                assert looked.contents.first == object_id(canary)
+            account.user = replace(account.user, roles=(GLOBAL_ADMINISTRATOR,))
+            agree(await prepare(plan.folder, desk.settings, desk.tokens))
             again = await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=digest)
+            assert (again.ready, again.excluded) == (1, {"privileged": 2})
+            let_in = {"state": State.READY, "reason": None}
+            change(plan.folder, lambda connection: connection.execute(update(resets).where(IS_BOSS).values(let_in)))
+            with pytest.raises(RefusedError, match=TAMPERED):
+                await prepare(plan.folder, desk.settings, desk.tokens)
+            let_out = {"state": State.EXCLUDED, "reason": "privileged"}
+            change(plan.folder, lambda connection: connection.execute(update(resets).where(IS_BOSS).values(let_out)))
             agree(again)
-            return again, await desk.carry_out(again)
+            return await desk.carry_out(again)
 
-    again, done = run_virtual(go())
-    assert (again.ready, done.counts) == (1, {"succeeded": 1, "excluded": 2})
+    done = run_virtual(go())
+    assert done.counts == {"succeeded": 1, "excluded": 2}
+    assert done.row("user000")["detail"] == "holds a directory role"
+
+
+@pytest.mark.parametrize("how", [add_somebody, be_somebody_else, let_somebody_in, block_them_too, seal_to_me])
+def test_a_begun_run_is_compared_with_its_plan_where_a_digest_is_named(
+    tmp_path: Path, how: Callable[[Connection], None]
+) -> None:
+    """One cell does not switch that off. What a start changes is not held against it, nor whoever goes on with it."""
+
+    async def go() -> None:
+        async with at_desk(tmp_path, accounts(), limit=1) as desk:
+            plan = await plan_of(desk)
+            digest = plan.record.plan_digest
+            assert (await desk.carry_out(plan)).counts == {"succeeded": 1, "not_attempted": 1, "excluded": 1}
+            assert (await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=digest)).ready == 1
+            change(plan.folder, how)
+            with pytest.raises(RefusedError, match=TAMPERED):
+                await prepare(plan.folder, desk.settings, desk.tokens, plan_digest=digest)
+
+    run_virtual(go())
 
 
 @pytest.mark.parametrize(

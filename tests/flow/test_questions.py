@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,13 +24,6 @@ if TYPE_CHECKING:
 ADMINS = [user(f"admin{number:02}", roles=(GLOBAL_ADMINISTRATOR,)) for number in range(12)]
 
 
-class Keyboard(io.StringIO):
-    """A terminal to read from."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 class Desk:
     """A user on a terminal, signed in to a simulated tenant."""
 
@@ -48,12 +39,7 @@ class Desk:
 
     def call(self, *arguments: str, types: str | None = None) -> Ended:
         """Run a command in this process; None types nothing, since there is no terminal."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TERM", "dumb")
-            if types is not None:
-                patch.setattr(sys, "stdin", Keyboard(types))
-                patch.setattr(sys.stderr, "isatty", lambda: True)
-            return call(self._capture, *arguments)
+        return call(self._capture, *arguments, types=types)
 
     def written_to(self) -> int:
         return sum(bool(account.events) for account in self.tenant.accounts.values())
@@ -88,9 +74,21 @@ def test_privileged_accounts_are_asked_about_by_their_number(desk: Desk) -> None
     assert "there is no terminal to ask on" in unasked.err
     done = desk.call("resume", desk.latest, "--limit", "1", types="yes\n12\n")
     assert done.status == 130, done.err
+    assert "Reset the passwords of 1 of 13 accounts now in Contoso Rehearsal" in done.err
     assert desk.written_to() == 1
     assert desk.call("resume", desk.latest, "--yes").status == 0
     assert desk.written_to() == 13
+
+
+def test_whom_whoever_resumes_protects_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With whom the planner protects; the digest that was agreed to is of the plan, and holds."""
+    cohort = desk.cohort("user000", "user001", "user002")
+    digest = json.loads(desk.call("plan", cohort, "--protect", upn("user000"), "--json").out)["plan_digest"]
+    monkeypatch.setenv("BATCHRESET_PROTECT", upn("user001"))
+    done = desk.call("resume", desk.latest, "--yes", "--plan-digest", digest, "--json")
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    assert (told["counts"]["succeeded"], told["reasons"], desk.written_to()) == (1, {"protected": 2}, 1)
 
 
 def test_a_cohort_of_strangers_is_refused_whatever_anybody_says(desk: Desk) -> None:
@@ -172,8 +170,8 @@ def test_what_is_left_to_do_after_the_resets_is_asked_about(desk: Desk) -> None:
     done = desk.call("run", cohort, "--disable", "--revoke-sessions", "never", "--yes")
     assert done.status == 0, done.err
     assert (
-        f"Sign-in is still blocked for 3 accounts: batchreset resume reports/{desk.latest} --enable opens it again."
-        in done.out
+        f"Sign-in is still blocked for 3 accounts; batchreset resume reports/{desk.latest} --enable opens it again for "
+        "those that were reset." in done.out
     )
     refused = desk.call("resume", desk.latest, "--enable", types="no\n")
     assert refused.status == 5

@@ -49,11 +49,12 @@ def test_the_report_knows_whom_the_tenant_knows_as_blocked_and_whose_sessions_go
     told = json.loads((first.folder / "summary.json").read_text("utf-8"))
     assert told == then.summary.recorded()
     assert (first.summary.sessions, first.summary.blocked) == ({"revoked": 3, "failed": 1, "left": 0}, 3)
+    assert first.summary.not_blocked == then.summary.not_blocked == 1
     cem, eva, dan = first.row("cem"), first.row("eva"), first.row("dan")
     assert (cem["outcome"], cem["disabled_at"], cem["sessions_revoked_at"]) == ("succeeded", "", "")
     for what in (
-        "sign-in could not be blocked",
-        "sessions could not be revoked before",
+        "sign-in was not blocked before the reset: HTTP 403",
+        "sessions were not revoked before the reset: HTTP 403",
         "sessions could not be revoked:",
     ):
         assert what in cem["detail"]

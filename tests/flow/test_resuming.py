@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from batchreset.engine import folder as folders
-from batchreset.engine.resume import settings_of
+from batchreset.engine.gates import refuse_unfit
+from batchreset.engine.resume import prepare, settings_of
 from batchreset.engine.rewrite import write_again
 from batchreset.errors import LockedError, RefusedError
 from batchreset.model import RunState
@@ -19,7 +20,7 @@ from batchreset.rehearsal.behaviour import Fault
 from batchreset.settings import Cloud, Settings
 from batchreset.status import database, record
 from tests.support.clock import run_virtual
-from tests.support.desk import Run, at_desk, happened, object_id, upn, user, users
+from tests.support.desk import Run, at_desk, happened, object_id, remove, upn, user, users
 from tests.support.runs import make_run
 
 if TYPE_CHECKING:
@@ -100,6 +101,29 @@ def test_a_run_is_resumed_in_its_own_tenant_only(tmp_path: Path) -> None:
             assert not happened(desk.tenant, "user000")
 
     run_virtual(go())
+
+
+def test_a_begun_run_of_strangers_is_refused_too(tmp_path: Path) -> None:
+    """Of the accounts that this start looked up; those that were unknown from the beginning do not count."""
+
+    async def go() -> Run:
+        async with at_desk(tmp_path, users(10), limit=1) as desk:
+            first = await desk.run(*(upn(f"user{number:03}") for number in range(10)), *map(upn, "abcdef"))
+            desk.settings = desk.settings.but(limit=None)
+            for number in range(5, 9):
+                remove(desk.tenant, f"user{number:03}")
+            refuse_unfit(await prepare(first.folder, desk.settings, desk.tokens), desk.settings)
+            remove(desk.tenant, "user009")
+            plan = await prepare(first.folder, desk.settings, desk.tokens)
+            gone = r"5 of the 9 accounts that were looked up are not in .*: user005@.*They were there when the run was"
+            with pytest.raises(RefusedError, match=gone):
+                refuse_unfit(plan, desk.settings)
+            refuse_unfit(plan, desk.settings.but(allow_not_found=True))
+            return await desk.resume(first.folder)
+
+    run = run_virtual(go())
+    assert run.counts == {"succeeded": 5, "excluded": 11}
+    assert run.summary.reasons == {"not_found": 11}
 
 
 def test_a_name_that_became_somebody_elses_resets_nobody_else(tmp_path: Path) -> None:

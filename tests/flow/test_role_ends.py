@@ -214,9 +214,9 @@ def test_another_token_is_tried_before_anything_is_concluded(tmp_path: Path) -> 
 
 def test_a_sign_in_is_renewed_once_a_minute_at_most(tmp_path: Path) -> None:
     """However many accounts are refused for their own sake: each is sent once, or twice where the token was renewed."""
-    accounts = [user(f"u{number}", roles=(GLOBAL_ADMINISTRATOR,) if number % 2 else ()) for number in range(40)]
+    accounts = [user(f"u{number}", restricted=bool(number % 2)) for number in range(40)]
     run, tokens = renewing(
-        tmp_path, Grant(), accounts, workers=1, rate=0.5, include_privileged=True, max_failures="100%"
+        tmp_path, Grant(), accounts, workers=1, rate=0.5, include_restricted=True, max_failures="100%"
     )
     assert run.counts == {"succeeded": 20, "failed": 20}
     assert 1 <= tokens.number <= 1 + run.summary.seconds / 60

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,8 @@ from batchreset.rehearsal.signin import Application, GrantType, SignIn
 from batchreset.rehearsal.tenant import Tenant, What
 from tests.support.certificates import PrivateAuthority, application_certificate
 from tests.support.door import Door, at_the_door
-from tests.support.program import Ended, started, wait_until
+from tests.support.program import Ended, wait_until
+from tests.support.steps import resets_received, revocations
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
 ACCOUNTS = 24
 SECRET = "a-secret-of-the-application"
 QUICK = SignIn(poll_seconds=0, approved_after_polls=1)
-#: A run of a few seconds: time for something to happen.
-UNHURRIED = ("--rate", "8", "--workers", "8")
+#: A run of a few seconds: time for something to happen. Half the rate is for the sessions.
+UNHURRIED = ("--rate", "16", "--workers", "8")
 
 
 @pytest.fixture
@@ -67,14 +70,23 @@ def counts(ended: Ended) -> dict[str, int]:
     return {outcome: rows for outcome, rows in json.loads(ended.out)["counts"].items() if rows}
 
 
-def meanwhile(door: Door, happens: Callable[[], None], *arguments: str) -> Ended:
+def meanwhile(door: Door, here: Call, happens: Callable[[], None], *arguments: str) -> Ended:
     """Run the program, and let something happen once it has reset four accounts."""
-    with started(*arguments) as process:
-        wait_until(lambda: applied(door.tenant) >= 4 or process.poll() is not None)
+    is_over = Event()
+
+    def let_it_happen() -> None:
+        wait_until(lambda: applied(door.tenant) >= 4 or is_over.is_set())
         happens()
-        out, err = process.communicate(timeout=60)
-    assert door.leaks(out, err) == []
-    return Ended(process.returncode, out, err)
+
+    with ThreadPoolExecutor() as beside:
+        happening = beside.submit(let_it_happen)
+        try:
+            ended = here(*arguments)
+        finally:
+            is_over.set()
+        happening.result()
+    assert door.leaks(ended.out, ended.err) == []
+    return ended
 
 
 def applied(tenant: Tenant) -> int:
@@ -87,8 +99,8 @@ def histories(tenant: Tenant) -> list[list[What]]:
 
 
 def each_once(tenant: Tenant) -> bool:
-    """Say whether everybody has a new password, and nobody two."""
-    return all(happened.count(What.APPLIED) == 1 for happened in histories(tenant))
+    """Say whether everybody has a new password and was signed out, and nobody twice."""
+    return all(happened.count(What.APPLIED) == happened.count(What.REVOKED) == 1 for happened in histories(tenant))
 
 
 def renewals(tenant: Tenant) -> int:
@@ -110,7 +122,7 @@ def test_a_run_outlives_its_token(door: Door, here: Call) -> None:
 def test_a_challenge_in_mid_run_is_answered_and_the_run_goes_on(door: Door, here: Call) -> None:
     """As when a policy changes: the token is taken no more, the claims are asked for, and everybody is reset once."""
     log_in(here)
-    ended = meanwhile(door, door.tenant.challenge, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
+    ended = meanwhile(door, here, door.tenant.challenge, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
     assert (ended.status, counts(ended)) == (0, {"succeeded": ACCOUNTS})
     assert each_once(door.tenant)
     refused = sum(count for (_, status), count in door.tenant.requests.items() if status == 401)
@@ -123,7 +135,7 @@ def test_a_challenge_in_mid_run_is_answered_and_the_run_goes_on(door: Door, here
 def test_a_sign_in_that_is_gone_halts_the_run_until_somebody_signs_in(door: Door, here: Call) -> None:
     """Exit 4 with what to do, and every row accounted for; after `login` the rest is reset, nobody twice."""
     log_in(here)
-    halted = meanwhile(door, door.tenant.end_sign_in, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
+    halted = meanwhile(door, here, door.tenant.end_sign_in, "run", "cohort.csv", "--yes", "--json", *UNHURRIED)
     assert halted.status == 4
     told = json.loads(halted.out)
     assert sum(told["counts"].values()) == ACCOUNTS
@@ -145,7 +157,9 @@ def test_a_sign_in_that_is_gone_halts_the_run_until_somebody_signs_in(door: Door
 def test_a_role_that_is_gone_halts_the_run_until_it_is_active_again(door: Door, here: Call) -> None:
     """Exit 4, nobody `forbidden`, and the end says to activate it and how to go on."""
     log_in(here)
-    halted = meanwhile(door, door.tenant.end_role, "run", "cohort.csv", "--yes", *UNHURRIED, "--directory-lag", "1s")
+    halted = meanwhile(
+        door, here, door.tenant.end_role, "run", "cohort.csv", "--yes", *UNHURRIED, "--directory-lag", "1s"
+    )
     assert halted.status == 4
     assert "the role of whoever is signed in may have expired" in halted.out
     assert "batchreset resume" in halted.out
@@ -183,7 +197,7 @@ def test_an_application_runs_at_night(door: Door, here: Call, way: str, monkeypa
     told = json.loads(ended.out)
     assert (told["method"], counts(ended)) == ("password-profile", {"succeeded": ACCOUNTS, "excluded": 1})
     assert told["reasons"] == {"synchronised": 1}
-    assert [history.count(What.RECEIVED) for history in histories(door.tenant)] == [1] * ACCOUNTS + [0]
+    assert resets_received(door.tenant) == revocations(door.tenant) == [1] * ACCOUNTS + [0]
     assert applied(door.tenant) == door.tenant.requests[Route.UPDATE, 204] == ACCOUNTS
     assert door.tenant.sign_ins.requests[GrantType.CLIENT_CREDENTIALS, 200] == 1
     written = b"".join(path.read_bytes() for path in door.home.rglob("*") if path.is_file() and path.suffix != ".pfx")

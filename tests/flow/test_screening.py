@@ -64,6 +64,7 @@ LEFT_OUT = {
         user("nested"),
         user("member"),
         user("promoted"),
+        user("owner"),
     ],
     Reason.RESTRICTED: [user("restricted", restricted=True)],
     Reason.GUEST: [user("guest", guest=True), user("ext", guest=True, user_principal_name=ELSEWHERE)],
@@ -83,7 +84,7 @@ GROUPS = [
     group("inner board", "plain-not"),
     group("Admins", "inner", is_assignable_to_role=True, roles=(GLOBAL_ADMINISTRATOR,)),
     group("inner", "nested"),
-    group("Perhaps", "member", is_assignable_to_role=True),
+    group("Perhaps", "member", is_assignable_to_role=True, owners=(object_id("owner"),)),
     group("May be", "promoted", is_assignable_to_role=True, eligible_roles=(GLOBAL_ADMINISTRATOR,)),
 ]
 
@@ -186,7 +187,7 @@ def test_every_awkward_account_is_left_out_with_its_reason(tmp_path: Path) -> No
         upn("connect"): [Mark.OUT_OF_REACH, Mark.PRIVILEGED],
         upn("helpdesk"): [Mark.OUT_OF_REACH, Mark.PRIVILEGED],
         upn("activates"): [Mark.PRIVILEGED],
-        **{upn(name): [Mark.OUT_OF_REACH, Mark.PRIVILEGED] for name in ("nested", "member", "promoted")},
+        **{upn(name): [Mark.OUT_OF_REACH, Mark.PRIVILEGED] for name in ("nested", "member", "promoted", "owner")},
     }
     assert (rows[upn("synced")].domain, rows[upn("plain")].domain) == ("corp.contoso.example", "")
     assert not run.tenant.accounts[object_id("blocked")].enabled
@@ -218,7 +219,7 @@ def test_what_lifts_a_rule(tmp_path: Path) -> None:
     stay = [*LEFT_OUT[Reason.SYNC_ACCOUNT], *LEFT_OUT[Reason.GUEST], *LEFT_OUT[Reason.FEDERATED]]
     assert ready == set(names(EVERYBODY)) - set(names(stay))
     marked = {name for name, row in table(plan.folder).items() if Mark.OUT_OF_REACH in json.loads(row.marks)}
-    assert marked == {*map(upn, ("connect", "helpdesk", "nested", "member", "promoted"))}
+    assert marked == {*map(upn, ("connect", "helpdesk", "nested", "member", "promoted", "owner"))}
 
 
 def test_the_system_and_the_blocked_may_be_left_out(tmp_path: Path) -> None:
@@ -238,6 +239,7 @@ REFUSED = {
     Route.ELIGIBLE: ("Who may activate a directory", READ.format("RoleManagement.Read.Directory"), "activates"),
     Route.GROUPS: ("Who holds a directory role through", READ.format("GroupMember.Read.All"), "nested"),
     Route.MEMBERS: ("Who holds a directory role through", READ.format("GroupMember.Read.All"), "nested"),
+    Route.OWNERS: ("Who holds a directory role through", READ.format("GroupMember.Read.All"), "owner"),
     Route.GROUP: (f"--protect-group {object_id('Board')}: it could", "GroupMember.Read.All allows it.", "board"),
 }
 
@@ -290,17 +292,22 @@ def test_what_the_sign_in_may_not_do_is_said_beforehand(tmp_path: Path) -> None:
     """By a token that tells its permissions; an application may not even know the domains."""
     look_ups = ("User.Read.All", "RoleManagement.Read.Directory", "GroupMember.Read.All")
 
-    async def go() -> tuple[Plan, Plan, Plan]:
+    async def go() -> tuple[Plan, Plan, Plan, Plan]:
         async with desk_of_all(tmp_path, revoke_sessions="after", disable=True) as desk:
             opaque = await desk.plan(upn("plain"))
             granted = (*look_ups, "UserAuthenticationMethod.ReadWrite.All")
             desk.use(person(*granted), Grant(permissions=frozenset(granted)))
             lacking = await desk.plan(upn("plain"))
             desk.be_an_application(*look_ups)
-            return opaque, lacking, await desk.plan(upn("plain"))
+            application = await desk.plan(upn("plain"))
+            desk.use("another", Grant())
+            desk.tenant.domains = {}
+            return opaque, lacking, application, await desk.plan(upn("plain"))
 
-    opaque, lacking, application = run_virtual(go())
+    opaque, lacking, application, untold = run_virtual(go())
     assert unchecked(opaque) == ()
+    (sentence,) = unchecked(untold)
+    assert sentence.startswith("The tenant's domains could not be read (none is told), so accounts of federated ones")
     sessions, blocking = unchecked(lacking)
     assert sessions.startswith("Sessions cannot be revoked: the sign-in lacks User.RevokeSessions.All;")
     assert blocking.startswith("Sign-in cannot be blocked: the sign-in lacks User.EnableDisableAccount.All;")

@@ -153,13 +153,14 @@ def test_members_cost_five_units_and_four_with_select() -> None:
 
 
 def test_roles_are_held_through_groups_too() -> None:
-    """Their assignments name the group; who is in it, or in any group for roles, is not reset by everybody."""
+    """Their assignments name the group; who is in it, or in or owner of any group for roles, is not everybody's."""
     groups = [
         group("admins", "ana", is_assignable_to_role=True, roles=(GLOBAL_ADMINISTRATOR,)),
         group("future admins", "ben", is_assignable_to_role=True, eligible_roles=(HELPDESK_ADMINISTRATOR,)),
-        group("staff", "cleo"),
+        group("staff", "cleo", owners=(object_id("cleo"),)),
+        group("perhaps", is_assignable_to_role=True, owners=(object_id("dora").upper(), object_id("nobody"))),
     ]
-    accounts = [user("ana"), user("ben"), user("cleo", eligible_roles=(GLOBAL_ADMINISTRATOR,))]
+    accounts = [user("ana"), user("ben"), user("dora"), user("cleo", eligible_roles=(GLOBAL_ADMINISTRATOR,))]
 
     async def look() -> None:
         async with visiting(Tenant(accounts, UNHINDERED, groups)) as visitor:
@@ -175,7 +176,10 @@ def test_roles_are_held_through_groups_too() -> None:
                 (object_id("cleo"), GLOBAL_ADMINISTRATOR),
                 (object_id("future admins"), HELPDESK_ADMINISTRATOR),
             }
-            assert [(await visitor.reset(upn(name))).status for name in ("ana", "ben", "cleo")] == [403, 403, 202]
+            names = ("ana", "ben", "dora", "cleo")
+            assert [(await visitor.reset(upn(name))).status for name in names] == [403, 403, 403, 202]
+            owners = await visitor.get(f"/groups/{object_id('perhaps')}/owners/microsoft.graph.user", select="id")
+            assert owners.body["value"] == [{"id": object_id("dora")}]
         all_powerful = replace(UNHINDERED, may_reset_privileged=True)
         async with visiting(Tenant(accounts, all_powerful, groups)) as visitor:
             assert [(await visitor.reset(upn(name))).status for name in ("ana", "ben")] == [202, 202]

@@ -35,11 +35,15 @@ BUSY = replace(STEADY, latency=Spread(2), directory_lag=5)
 def everybody() -> list[User]:
     """Accounts of both kinds, with rows among them that are in doubt, and some that only the directory can settle.
 
-    The synchronised ones come first: what is lost of theirs before it was taken is for people to settle.
+    The synchronised ones come first: what is lost of theirs before it was taken is for people to settle. Each is of
+    another domain, so that it waits for nobody to show that writeback works.
     """
     return [
-        *(user(f"synced{number}", synchronised=True) for number in range(3)),
-        *(user(f"synced-lost{number}", Fault.LOST_AFTER, synchronised=True) for number in range(2)),
+        *(user(f"synced{number}", synchronised=True, on_premises_domain=f"d{number}") for number in range(3)),
+        *(
+            user(f"synced-lost{number}", Fault.LOST_AFTER, synchronised=True, on_premises_domain=f"lost{number}")
+            for number in range(2)
+        ),
         *users(10),
         *(user(f"unnamed{number}", Fault.NO_LOCATION) for number in range(2)),
         *(user(f"lost{number}", Fault.LOST_AFTER) for number in range(2)),

@@ -14,7 +14,7 @@ from batchreset.cli import asynchronous
 from batchreset.rehearsal.behaviour import UNHINDERED, Spread
 from batchreset.rehearsal.population import populate
 from batchreset.rehearsal.signin import SignIn
-from batchreset.rehearsal.tenant import Tenant, What
+from batchreset.rehearsal.tenant import Tenant
 from tests.support.certificates import PrivateAuthority
 from tests.support.clock import VirtualLoop
 from tests.support.door import at_the_door
@@ -23,11 +23,11 @@ from tests.support.program import (
     at_home,
     on_terminal,
     posix_only,
-    run,
     signed_in,
     started,
     wait_until,
 )
+from tests.support.steps import received, resets_received, revocations
 from tests.support.tenant_process import upns
 
 if TYPE_CHECKING:
@@ -54,11 +54,6 @@ def write_cohort(folder: Path, accounts: int, name: str = "cohort.csv") -> str:
     return name
 
 
-def received(tenant: Tenant) -> list[int]:
-    """Return how often each account but the operator's was written to."""
-    return [sum(event.what is What.RECEIVED for event in each.events) for each in list(tenant.accounts.values())[1:]]
-
-
 def counts(ended: Ended) -> dict[str, int]:
     """Return the rows by outcome, those that occur."""
     return {outcome: rows for outcome, rows in json.loads(ended.out)["counts"].items() if rows}
@@ -73,7 +68,7 @@ def test_one_run_at_a_time_goes_in_a_tenant(tmp_path: Path, monkeypatch: pytest.
     endless = replace(UNHINDERED, cloud_operation=Spread(3600))
     with signed_in(monkeypatch, Tenant(populate(upns(2), plain=True), endless)) as tenant:
         with started("run", write_cohort(tmp_path, 1), "--yes") as process:
-            wait_until(lambda: sum(received(tenant)) == 1)
+            wait_until(lambda: sum(resets_received(tenant)) == 1)
             first = json.loads(here("status", "--json").out)["run_id"]
             refused = here("run", write_cohort(tmp_path, 2, "other.csv"), "--yes")
             process.kill()
@@ -86,13 +81,14 @@ def test_one_run_at_a_time_goes_in_a_tenant(tmp_path: Path, monkeypatch: pytest.
         assert (second["state"], second["counts"]["not_attempted"]) == ("planned", 2)
         tenant.behaviour = UNHINDERED
         assert here("resume", second["run_id"], "--yes").status == 0
-    assert received(tenant) == [2, 1]
+    assert resets_received(tenant) == [2, 1]
+    assert revocations(tenant) == [1, 1]
 
 
 def test_what_holds_a_tenant_is_in_the_users_state_folder(tmp_path: Path, tenant: Tenant, here: Call) -> None:
     """And names nobody: neither the tenant nor whoever is signed in."""
     assert here("run", write_cohort(tmp_path, 1), "--yes").status == 0
-    assert received(tenant)[0] == 1
+    assert resets_received(tenant)[0] == revocations(tenant)[0] == 1
     if sys.platform != "win32":
         names = [path.name for path in (tmp_path / "state" / "batchreset" / "locks").iterdir()]
         assert all(len(name.partition(".")[0]) == 32 for name in names)
@@ -136,7 +132,7 @@ def test_of_several_files_an_empty_one_is_left_out(tmp_path: Path, tenant: Tenan
     ended = here("run", *files, "--yes", "--if-empty", "ok", "--json")
     assert ended.status == 0
     assert [source["name"] for source in json.loads(ended.out)["cohort"]["sources"]] == ["cohort.csv"]
-    assert sum(received(tenant)) == 2
+    assert sum(resets_received(tenant)) == 2
 
 
 def test_accounts_far_below_blank_rows_are_rows(tmp_path: Path, tenant: Tenant, here: Call) -> None:
@@ -160,18 +156,19 @@ def test_an_unchanged_cohort_is_not_reset_again(tmp_path: Path, tenant: Tenant, 
         last = refused.err.splitlines()[-1]
         assert f"has not changed since run {first['run_id']}, which reset 3 accounts and finished on 20" in last
         assert "--again" in last
-    assert sum(received(tenant)) == 3
+    assert sum(resets_received(tenant)) == 3
 
     plan = json.loads(here("plan", "cohort.csv", "--json").out)
     assert plan["unchanged_since"] == {
         "run_id": first["run_id"],
         "finished_at": first["finished_at"],
         "succeeded": 3,
+        "users_at_risk": False,
     }
     assert f"has not changed since run {first['run_id']}" in here("plan", "cohort.csv").out
     assert here("resume", plan["run_id"], "--yes").status == 5
     assert here("resume", plan["run_id"], "--yes", "--again").status == 0
-    assert sum(received(tenant)) == 6
+    assert sum(resets_received(tenant)) == 6
     assert here("run", write_cohort(tmp_path, 2), "--yes").status == 0
     assert json.loads(here("plan", write_cohort(tmp_path, 4), "--json").out)["unchanged_since"] is None
 
@@ -183,7 +180,7 @@ def test_the_question_says_that_a_cohort_is_unchanged(tmp_path: Path, tenant: Te
     ended = on_terminal("run", "cohort.csv", answer="yes\n")
     assert ended.status == 0, ended.screen
     assert f"Mind that this cohort has not changed since run {first}, which reset 1 account" in ended.screen
-    assert received(tenant)[0] == 2
+    assert resets_received(tenant)[0] == revocations(tenant)[0] == 2
 
 
 def test_only_what_has_finished_in_this_tenant_counts(
@@ -198,7 +195,7 @@ def test_only_what_has_finished_in_this_tenant_counts(
         halted = here("run", cohort, "--yes", "--limit", "1")
         assert halted.status == 130
         assert here("resume", json.loads(here("status", "--json").out)["run_id"], "--yes").status == 0
-        assert received(tenant) == [1, 1]
+        assert resets_received(tenant) == revocations(tenant) == [1, 1]
         assert here("run", cohort, "--yes").status == 5
 
 
@@ -211,22 +208,22 @@ def test_a_limit_is_for_one_start(tmp_path: Path, tenant: Tenant, here: Call) ->
     assert ended.status == 130
     assert ended.out.startswith("Interrupted: 9 rows: 4 succeeded, 5 not attempted.\nBecause: stopped by --limit 4.\n")
     assert "Go on with: batchreset resume reports" in ended.out
-    assert received(tenant) == [1] * 4 + [0] * 5
+    assert resets_received(tenant) == revocations(tenant) == [1] * 4 + [0] * 5
     standing = json.loads(here("status", "--json").out)
     assert (standing["state"], standing["halted_because"]) == ("interrupted", "stopped by --limit 4")
 
     assert counts(here("resume", standing["run_id"], "--yes", "--json")) == {"succeeded": 9}
-    assert received(tenant) == [1] * 9
+    assert resets_received(tenant) == revocations(tenant) == [1] * 9
 
 
 def test_a_plan_keeps_its_limit_until_it_is_carried_out(tmp_path: Path, tenant: Tenant, here: Call) -> None:
     """What was planned is what is done, unless another limit is given; all that fits in is an ordinary end."""
     for given, sent in (([], 2), (["--limit", "3"], 3), (["--limit", "9"], 9)):
         name = json.loads(here("plan", write_cohort(tmp_path, 9), "--limit", "2", "--json").out)["run_id"]
-        before = sum(received(tenant))
+        before = sum(resets_received(tenant))
         ended = here("resume", name, "--yes", "--json", *given)
         assert ended.status == (0 if sent == 9 else 130)
-        assert sum(received(tenant)) - before == sent
+        assert sum(resets_received(tenant)) - before == sent
     assert json.loads(ended.out)["halted_because"] is None
 
 
@@ -263,7 +260,7 @@ def test_a_sign_in_that_needs_a_person_is_refused_without_one(
 
 
 @posix_only
-def test_a_person_signs_in_where_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_signs_in_where_the_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Call) -> None:
     """On a terminal sign-in happens there and then, once for plan and run; a scheduler's next run needs nobody."""
     quick = SignIn(poll_seconds=0, approved_after_polls=1)
     tenant = Tenant(populate(upns(3), plain=True), replace(UNHINDERED, sign_in=quick))
@@ -272,7 +269,7 @@ def test_a_person_signs_in_where_the_run_is(tmp_path: Path, monkeypatch: pytest.
         watched = on_terminal("run", write_cohort(tmp_path, 1), answer="yes\n")
         assert watched.status == 0, watched.screen
         assert "enter the code" in watched.screen
-        unwatched = run("run", write_cohort(tmp_path, 2), "--yes", "--json")
+        unwatched = here("run", write_cohort(tmp_path, 2), "--yes", "--json")
         assert unwatched.status == 0, unwatched.err
-        assert received(tenant) == [2, 1, 0]
+        assert resets_received(tenant) == revocations(tenant) == [2, 1, 0]
         assert door.leaks(watched.screen, unwatched.out, unwatched.err) == []

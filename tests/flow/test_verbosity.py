@@ -74,5 +74,5 @@ def test_lines_take_the_place_of_the_live_view(tenant: Tenant) -> None:
     assert "\x1b[" not in ended.screen
     told = [event for _, event in events(ended.screen.replace("\r\n", "\n"))]
     assert told == ["planned", "started", *told[2:-2], "ended", "exit"]
-    assert sorted(told[2:-2]) == sorted(["sending", "accepted", "succeeded"] * 2)
+    assert sorted(told[2:-2]) == sorted(["sending", "accepted", "succeeded", "step"] * 2)
     assert all(account.password for account in list(tenant.accounts.values())[1:])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WELL, DEAD = "well.example", "dead.example"
 #: On-premises takes half a minute.
-ASLOW = replace(STEADY, synchronised_operation=Spread(30))
+SLOW = replace(STEADY, synchronised_operation=Spread(30))
 
 
 def hybrids(name: str, count: int, domain: str, *faults: Fault) -> list[User]:
@@ -33,7 +33,7 @@ def test_a_dead_domain_stops_alone(tmp_path: Path) -> None:
     accounts += [*hybrids("dead", 4, DEAD), *users(6), *hybrids("well", 4, WELL)]
 
     async def go() -> tuple[Run, Run]:
-        behaviour = replace(ASLOW, dead_writeback=frozenset({DEAD}))
+        behaviour = replace(SLOW, dead_writeback=frozenset({DEAD}))
         async with at_desk(tmp_path, accounts, behaviour, canary=3) as desk:
             part = await desk.run()
             desk.tenant.behaviour = STEADY
@@ -73,7 +73,7 @@ def test_a_scout_that_proves_nothing_is_followed_by_another(tmp_path: Path) -> N
     ]
 
     async def go() -> Run:
-        async with at_desk(tmp_path, accounts, ASLOW, workers=2) as desk:
+        async with at_desk(tmp_path, accounts, SLOW, workers=2) as desk:
             return await desk.run()
 
     run = run_virtual(go())

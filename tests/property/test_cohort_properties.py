@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from batchreset.cohort import inspect
 from batchreset.cohort.identifiers import parse, plain
 from batchreset.errors import CohortError
-from tests.support.cohorts import rows_of
+from tests.support.cohorts import ods_row, open_document, rows_of
 
 UPN = st.from_regex(r"[a-z0-9][a-z0-9.'#_-]{0,19}@[a-z0-9]{1,10}\.example", fullmatch=True)
 CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20) | st.sampled_from(
@@ -45,14 +45,56 @@ def test_what_is_written_is_read_back(
 
 
 @given(
+    records=RECORDS,
+    last=UPN,
+    written=st.sampled_from([".json", ".jsonl", ".ods"]),
+    encoding=st.sampled_from(["utf-8", "utf-16"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_by_its_structure_is_read_back(
+    records: list[tuple[str, str, str]], last: str, written: str, encoding: str
+) -> None:
+    """In JSON and in OpenDocument: every object a row, its text the same."""
+    rows_written = [*records, ("x", last, "y")]
+    names = ("first", "userPrincipalName", "last")
+    objects = [dict(zip(names, record, strict=True)) for record in rows_written]
+    if written == ".ods":
+        # XML cannot hold every character, and folds white space.
+        rows_written = [(_visible(one), _visible(two), _visible(three)) for one, two, three in rows_written]
+        content = io.BytesIO()
+        open_document(content, {"A": "".join(ods_row(*record) for record in (names, *rows_written))})
+        data = content.getvalue()
+    else:
+        texts = [json.dumps(each, ensure_ascii=len(each["last"]) % 2 == 0) for each in objects]
+        data = ("\n".join(texts) if written == ".jsonl" else f"[{','.join(texts)}]").encode(encoding)
+    (source,) = inspect(["-"], stdin=io.BytesIO(data))
+    rows = rows_of(source, chunk_rows=5)
+    first = 2 if written == ".ods" else 1
+    assert [row["row"] for row in rows] == list(range(first, len(rows_written) + first))
+    for row, (before, account, after) in zip(rows, rows_written, strict=True):
+        assert (row["identifier"], row["key"]) == (parse(account).text, parse(account).key)
+        assert json.loads(row["cohort"]) == {"first": plain(before), "last": plain(after)}
+
+
+def _visible(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable() and not letter.isspace())
+
+
+@given(
     content=st.binary(max_size=300)
     | st.text(max_size=200).map(str.encode)
     | st.lists(UPN | CELL).map("\n".join).map(str.encode)
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_bytes_are_rows_or_a_refusal(content: bytes) -> None:
     """Nothing but a CohortError comes out of bytes that are no cohort."""
-    for start in (b"", b"PK\x03\x04", b"upn,x\nzoe@contoso.example,"):
+    for start in (
+        b"",
+        b"PK\x03\x04",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        b'{"value":[{"a":"',
+        b"upn,x\nzoe@contoso.example,",
+    ):
         try:
             found = inspect(["-"], stdin=io.BytesIO(start + content))
         except CohortError:

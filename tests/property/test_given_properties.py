@@ -51,7 +51,7 @@ def screened(folder: Path, key: RunKey, given_to: list[tuple[str, str]]) -> Engi
         for number, (name, _) in enumerate(given_to)
     )
     screening.screened(
-        engine, [screening.Screened(number, account, None) for number, account in enumerate(accounts, start=1)]
+        engine, [screening.Screened(number, account) for number, account in enumerate(accounts, start=1)]
     )
     return engine
 

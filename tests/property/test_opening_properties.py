@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchreset.model import Reason, State
-from batchreset.policy.opening import CAUTIOUS_UNTIL, MOST_UNCONFIRMED, Closed, Halt, Opening, Waiting
+from batchreset.policy.opening import CAUTIOUS_UNTIL, MOST_UNCONFIRMED, Closed, Halt, Opening, Told, Waiting
 
 ENDS = [
     (State.SUCCEEDED, None),
@@ -59,7 +59,8 @@ class World:
         del self.out[row.id]
         self.ended += 1
         is_proof_due = row.domain and row.domain not in self.proven | self.closed
-        told = self.opening.ended(row.id, *how, "so it was")
+        state, reason = how
+        told = self.opening.ended(row.id, state, Told(reason, "so it was", by_operation=True))
         if is_proof_due and how in DEAD:
             assert isinstance(told, Closed)
             assert told.domain == row.domain

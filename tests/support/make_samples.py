@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 import random
 import unicodedata
 import uuid
@@ -88,6 +89,9 @@ def text_files() -> dict[str, str]:
         "helpdesk-cohort.csv": _helpdesk(),
         "entra-portal-export.csv": _portal(),
         "leaked-accounts.txt": _leaked(),
+        "entra-bulk-template.csv": _template(),
+        "entra-sign-in-log.csv": _sign_in_log(),
+        "graph-users.json": _graph(),
     }
 
 
@@ -166,7 +170,7 @@ def _portal() -> str:
             "surname": person.family,
             "mail": mail,
             "givenName": person.given,
-            "id": str(uuid.UUID(int=draw.getrandbits(128), version=4)),
+            "id": _guid(draw),
             "userType": "Guest" if is_guest else "Member",
             "department": draw.choice(_DEPARTMENTS),
             "accountEnabled": str(draw.random() > 0.05),
@@ -189,6 +193,55 @@ def _leaked() -> str:
     lines[30] = f"mailto:{lines[30]}"
     lines.insert(19, lines[3])
     return "\n".join(lines) + "\n"
+
+
+def _template() -> str:
+    draw = random.Random(_SEED + 4)
+    accounts = [person.upn for person in people(draw, 25, "contoso.example")]
+    return "\n".join(
+        ("version:v1.0", "User name [userPrincipalName] Required", "Example: chris@contoso.example", *accounts, "")
+    )
+
+
+def _sign_in_log() -> str:
+    draw = random.Random(_SEED + 5)
+    known = [(person, _guid(draw)) for person in people(draw, 14, "contoso.example")]
+    moment, records = dt.datetime(2026, 11, 18, 6, 0, tzinfo=dt.UTC), []
+    for _ in range(90):
+        moment += dt.timedelta(minutes=draw.randint(1, 40))
+        person, user_id = draw.choice(known)
+        application = draw.choice(("Office 365 Exchange Online", "Microsoft Teams", "Azure Portal"))
+        address = f"203.0.113.{draw.randint(1, 254)}"
+        records.append(
+            [
+                *(f"{moment:%Y-%m-%dT%H:%M:%SZ}", _guid(draw), _guid(draw), user_id, person.name, person.upn),
+                *("Member", application, address, draw.choice(("Success", "Failure")), person.upn),
+            ]
+        )
+    header = ["Date (UTC)", "Request ID", "Correlation ID", "User ID", "User", "Username", "User type"]
+    return "\ufeff" + _csv([[*header, "Application", "IP address", "Status", "Sign-in identifier"], *records])
+
+
+def _graph() -> str:
+    draw = random.Random(_SEED + 6)
+    users: list[dict[str, object]] = [
+        {
+            "id": _guid(draw),
+            "displayName": person.name,
+            "userPrincipalName": person.upn,
+            "mail": person.upn,
+            "department": draw.choice((*_DEPARTMENTS, None)),
+            "accountEnabled": draw.random() > 0.1,
+            "businessPhones": [],
+        }
+        for person in people(draw, 20, "fabrikam.example")
+    ]
+    answer = {"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users", "value": users}
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+
+
+def _guid(draw: random.Random) -> str:
+    return str(uuid.UUID(int=draw.getrandbits(128), version=4))
 
 
 def _csv(records: list[list[str]]) -> str:

@@ -100,10 +100,21 @@ def signed_in(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[Tenan
         yield tenant
 
 
-def call(capture: pytest.CaptureFixture[str], *arguments: str) -> Ended:
-    """Run a command in this process, as the program does."""
+class _Keyboard(io.StringIO):
+    """A terminal to read from."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def call(capture: pytest.CaptureFixture[str], *arguments: str, types: str | None = None) -> Ended:
+    """Run a command in this process, as the program does; on a terminal where somebody types something."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["batchreset", *arguments])
+        if types is not None:
+            patch.setenv("TERM", "dumb")
+            patch.setattr(sys, "stdin", _Keyboard(types))
+            patch.setattr(sys.stderr, "isatty", lambda: True)
         with pytest.raises(SystemExit) as ended:
             main()
     told = capture.readouterr()

@@ -37,15 +37,16 @@ _ENDED_BY_WRITE = 1
 
 
 class Quoting(Troubles):
-    """Spoils the answers to writes and to looks, each account's in a manner of its own.
+    """Spoils the answers to writes and to looks, each account's in a manner of its own, but those about `spared`.
 
     `heard` is every password that was given to it, or made by it. What it made it tells properly, or nobody could know
     it for a quotation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spared: str = "") -> None:
         """Know nothing yet."""
         super().__init__()
+        self._spared = spared
         self.heard: set[str] = set()
         self.quoted = 0
         self._latest: dict[str, str] = {}
@@ -60,7 +61,7 @@ class Quoting(Troubles):
             if password:
                 self._latest[call.user] = password
                 self.heard.add(password)
-        if route not in _WRITES | _LOOKS or call.user not in self._latest:
+        if route not in _WRITES | _LOOKS or call.user not in self._latest or call.user == self._spared:
             return super().spoil(route, call, usual, root)
         number = self._numbers.setdefault(call.user, len(self._numbers))
         manner = number // len(WAYS) % 4

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchreset.rehearsal.behaviour import UNHINDERED, Route, Spread
+from batchreset.rehearsal.behaviour import UNHINDERED, Fault, Route, Spread
 from batchreset.rehearsal.population import DOMAIN, populate
 from batchreset.rehearsal.quota import Limit
 from batchreset.rehearsal.server import serve
@@ -107,6 +107,7 @@ def _main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="median, in seconds (default: 0)")
     parser.add_argument("--operation", type=float, default=0.0, help="median time of an operation (default: 0)")
     parser.add_argument("--look-after", type=float, help="the Retry-After of every reset, in seconds (default: none)")
+    parser.add_argument("--rejecting", type=int, default=0, help="so many of the first refuse passwords (default: 0)")
     chosen = parser.parse_args()
     behaviour = replace(
         UNHINDERED,
@@ -117,7 +118,11 @@ def _main() -> None:
     if chosen.bucket:
         rate, _, depth = chosen.bucket.partition(",")
         behaviour = replace(behaviour, writes=Limit(rate=float(rate), depth=float(depth)))
-    asyncio.run(_serve_until_told(Tenant(populate(upns(chosen.accounts), plain=True), behaviour)))
+    users = [
+        replace(user, faults=(Fault.REJECTED,) if number < chosen.rejecting else ())
+        for number, user in enumerate(populate(upns(chosen.accounts), plain=True))
+    ]
+    asyncio.run(_serve_until_told(Tenant(users, behaviour)))
 
 
 if __name__ == "__main__":

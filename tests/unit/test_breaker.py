@@ -66,6 +66,13 @@ def test_everybody_refused_from_the_start_halts_at_twenty(cause: Reason, at: int
     assert ends_at(Breaker(Limit.parse("100%")), [None, *[cause] * 24]) is None
 
 
+def test_where_a_reset_was_accepted_not_everybody_is_refused() -> None:
+    """Refusals end at once and operations take their time: those that have ended first say nothing of the others."""
+    breaker = Breaker(Limit.parse("100%"))
+    breaker.accepted()
+    assert ends_at(breaker, [Reason.FORBIDDEN] * 30) == 25
+
+
 def test_a_success_or_another_cause_breaks_the_row() -> None:
     """Twenty-four, something else, twenty-four: no one cause fails everybody."""
     for between in (None, "not_found"):

@@ -47,6 +47,9 @@ def test_the_workbook_is_what_the_script_writes(tmp_path: Path) -> None:
         ("incident-2026-11.xlsx", "incident-2026-11.xlsx#Affected accounts", "User principal name", 120, 0, []),
         ("entra-portal-export.csv", "entra-portal-export.csv", "userPrincipalName", 60, 0, []),
         ("leaked-accounts.txt", "leaked-accounts.txt", "account", 49, 1, []),
+        ("entra-bulk-template.csv", "entra-bulk-template.csv", "User name [userPrincipalName] Required", 25, 0, []),
+        ("entra-sign-in-log.csv", "entra-sign-in-log.csv", "Username", 90, 76, []),
+        ("graph-users.json", "graph-users.json", "userPrincipalName", 20, 0, []),
     ],
 )
 def test_the_samples_are_understood(

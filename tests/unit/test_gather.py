@@ -46,6 +46,35 @@ def test_flag_over_environment_over_file(config: Path, monkeypatch: pytest.Monke
     assert (settings.workers, settings.ticket, settings.column) == (7, "environment", "file")
 
 
+def test_whom_one_place_leaves_alone_no_other_gives_up(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of accounts and groups to be left alone, all that was given counts, each once; of other lists it does not."""
+    config.write_text(
+        "protected = ['file', 'both']\nprotect-group = 'file'\nexcept = ['file']\nexcept-group = ['file']\n"
+        "group = ['file']\n"
+    )
+    monkeypatch.setenv("BATCHRESET_PROTECT", "environment\nboth")
+    names = ("protect", "protect_group", "except_", "except_group", "group")
+    settings = gather({name: ["flag"] for name in names}, config)
+    assert settings.protect == ("flag", "environment", "both", "file")
+    assert [getattr(settings, name) for name in names[1:]] == [("flag", "file")] * 3 + [("flag",)]
+    assert gather({}, config).protect == ("environment", "both", "file")
+    assert gather({"protect": ["flag"]}, config, base=Settings(protect=("base",))).protect == ("flag",)
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Settings) if is_list(item.name)])
+def test_an_empty_entry_is_no_entry(name: str, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell's variable that is not set protects nobody: that is refused, wherever it stands."""
+    for texts in ([""], ["ana@contoso.example", "  "]):
+        with pytest.raises(UsageError, match=f"{flag_of(name)}: what was given is empty"):
+            gather({name: texts})
+    config.write_text(f'{name} = ""\n')
+    with pytest.raises(UsageError, match=f"config.toml: {name}: what was given is empty"):
+        gather({}, config)
+    monkeypatch.setenv(variable_of(name), " \n")
+    with pytest.raises(UsageError, match=f"{variable_of(name)}: what was given is empty"):
+        gather({})
+
+
 def test_zero_is_a_value() -> None:
     """`--workers 0` is refused, not taken for an option that was not given."""
     with pytest.raises(UsageError, match="--workers 0"):

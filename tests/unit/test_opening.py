@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from batchreset.model import Reason, State
-from batchreset.policy.opening import Closed, Halt, Opening, Waiting, canaries_wanted
+from batchreset.policy.opening import Closed, Halt, Opening, Told, Waiting, canaries_wanted
 
 HYBRID = Waiting(7, "hybrid@contoso.example", "corp.example")
 NEXT = Waiting(8, "next@contoso.example", "corp.example")
 CLOUD = Waiting(9, "cloud@contoso.example", "")
-DEAD = (State.FAILED, Reason.OPERATION_FAILED, "ResetFailed")
+DEAD = (State.FAILED, Told(Reason.OPERATION_FAILED, "ResetFailed", by_operation=True))
 
 
 @pytest.mark.parametrize(("asked", "ready", "succeeded", "wanted"), [
@@ -29,7 +29,7 @@ def test_a_canary_that_fails_halts_and_says_why() -> None:
     """It is named, with the reason, what the service said, and what to do about it."""
     opening = Opening([CLOUD], advice={Reason.FORBIDDEN: "activate the role"})
     opening.goes(CLOUD)
-    assert opening.ended(9, State.FAILED, Reason.FORBIDDEN, "HTTP 403") == Halt(
+    assert opening.ended(9, State.FAILED, Told(Reason.FORBIDDEN, "HTTP 403")) == Halt(
         "the canary cloud@contoso.example failed (forbidden: HTTP 403); activate the role"
     )
     assert not opening.may_go("")
@@ -44,7 +44,7 @@ def test_whatever_else_becomes_of_a_canary_halts_too(state: State, reason: Reaso
     """Only a success lets the others go."""
     opening = Opening([CLOUD])
     opening.goes(CLOUD)
-    assert opening.ended(9, state, reason, None) == Halt(f"the canary cloud@contoso.example {told}")
+    assert opening.ended(9, state, Told(reason)) == Halt(f"the canary cloud@contoso.example {told}")
 
 
 def test_a_canary_that_meets_a_dead_domain_closes_that_only() -> None:
@@ -54,7 +54,7 @@ def test_a_canary_that_meets_a_dead_domain_closes_that_only() -> None:
         opening.goes(row)
     assert opening.canaries == [NEXT]
     assert not opening.may_go(NEXT.domain, NEXT.id)
-    opening.ended(9, State.SUCCEEDED, None, None)
+    opening.ended(9, State.SUCCEEDED)
     why = (
         "password writeback does not seem to work in corp.example: hybrid@contoso.example went first and failed "
         "(operation_failed: ResetFailed)"
@@ -94,9 +94,17 @@ def test_what_a_scout_proves(state: State, reason: Reason | None, is_open: bool,
     assert not opening.may_go("corp.example")
     assert opening.may_go("")
     assert opening.may_go("other.example")
-    opening.ended(7, state, reason, None)
+    opening.ended(7, state, Told(reason, by_operation=True))
     assert opening.may_go("corp.example") == is_open
     assert opening.wants_scout("corp.example") == is_tried_again
+
+
+def test_a_password_that_is_refused_at_the_door_proves_nothing_of_the_domain() -> None:
+    """The cloud may have refused it: another account goes first."""
+    opening = Opening()
+    opening.goes(HYBRID)
+    opening.ended(7, State.FAILED, Told(Reason.PASSWORD_REJECTED, "HTTP 400"))
+    assert opening.wants_scout("corp.example")
 
 
 def test_few_are_unconfirmed_at_first() -> None:
@@ -107,7 +115,7 @@ def test_few_are_unconfirmed_at_first() -> None:
         opening.goes(Waiting(number, "", ""))
     assert not opening.may_go("")
     for number in range(20):
-        opening.ended(number, State.SUCCEEDED, None, None)
+        opening.ended(number, State.SUCCEEDED)
         if number < 19:
             opening.goes(Waiting(100 + number, "", ""))
             assert not opening.may_go("")
@@ -121,7 +129,7 @@ def test_what_an_earlier_start_sent_is_waited_for() -> None:
     opening = Opening([CLOUD], under_way=[CLOUD, HYBRID], unconfirmed=2)
     assert opening.canaries == []
     assert not opening.may_go("")
-    opening.ended(9, State.SUCCEEDED, None, None)
+    opening.ended(9, State.SUCCEEDED)
     assert opening.may_go("")
     assert not opening.may_go("corp.example")
     assert isinstance(opening.ended(7, *DEAD), Closed)

@@ -47,11 +47,11 @@ def test_what_cannot_go_with_a_reset_is_said(wide: str) -> None:
     sessions, sign_in = cannot_go_with_it(both, {"User.Read.All"})
     assert sessions == (
         "Sessions cannot be revoked: the sign-in lacks User.RevokeSessions.All; have it consented to and sign in "
-        "again, or add --revoke-sessions never."
+        "again, or plan again with --revoke-sessions never."
     )
     assert sign_in == (
         "Sign-in cannot be blocked: the sign-in lacks User.EnableDisableAccount.All; have it consented to and sign in "
-        "again, or leave --disable out."
+        "again, or plan again without --disable."
     )
     assert cannot_go_with_it(both, {wide}) == ()
     assert cannot_go_with_it(both, {"User.RevokeSessions.All"}) == (sign_in,)

@@ -155,7 +155,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         *("run_id", "version", "rehearsal", "state", "rows", "counts", "reasons", "started_at", "finished_at"),
         *("seconds", "traffic", "cohort", "operator", "tenant", "method", "passwords_kept"),
         *("ticket", "justification"),
-        *("halted_because", "quota", "time_spent", "sessions", "blocked"),
+        *("halted_because", "quota", "time_spent", "sessions", "blocked", "not_blocked"),
     ]
     assert told["counts"] == {"succeeded": 1, "failed": 1, "unresolved": 1, "excluded": 1, "not_attempted": 1}
     assert told["reasons"] == {"forbidden": 1, "duplicate": 1, "answer_lost": 1, "halted": 1}

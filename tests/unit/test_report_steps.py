@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from openpyxl import load_workbook
 
 from batchreset import report
+from batchreset.model import State, outcome_of
 from batchreset.report import record
 from batchreset.report.findings import NAMES_SHOWN
 from batchreset.report.reconciliation import reconcile
@@ -26,6 +27,7 @@ DENIED = "HTTP 403 Authorization_RequestDenied: Insufficient privileges"
 LOST = {"verdict": None, "status": None, "answered_at": None}
 THROTTLED = {"verdict": "throttled", "status": 429}
 REFUSED = {"verdict": "refused", "status": 403, "detail": DENIED}
+AWAY = {"verdict": "transient", "status": 503, "detail": "HTTP 503"}
 RESUME = f"`batchreset resume {runs.RUN_ID}` does it"
 
 
@@ -38,6 +40,7 @@ def lines_of(
 ) -> list[dict[Any, Any]]:
     engine = runs.make_run(folder, rows, **facts)
     runs.put(engine, schema.sends, sends)
+    runs.put(engine, schema.excepted, [{"key": "spared", "source": "named by --protect"}])
     with engine.connect() as connection:
         run = read(connection)
         ((resets, theirs),) = record.read_rows(connection)
@@ -73,6 +76,8 @@ def test_each_step_has_its_own_time_and_the_reset_keeps_its_figures(tmp_path: Pa
     assert (line["outcome"], line["detail"]) == ("succeeded", "")
 
 
+NO_BLOCK, MAYBE = "sign-in could not be blocked", "sign-in may be blocked: the answer was lost"
+NOT_OPEN = f"sign-in is not open again yet; {RESUME}"
 #: A row, the sends beside its reset in their order, and what its detail is to say of them.
 NOT_DONE: list[tuple[dict[str, Any], list[tuple[str, dict[str, Any]]], str]] = [
     ({}, [], f"sessions are not revoked yet; {RESUME}"),
@@ -103,6 +108,28 @@ NOT_DONE: list[tuple[dict[str, Any], list[tuple[str, dict[str, Any]]], str]] = [
         [("disable", {}), ("revoke", {}), ("enable", REFUSED)],
         f"sign-in could not be opened again: {DENIED}",
     ),
+    # What the service did not take is left, also where it refused it once.
+    ({}, [("revoke", REFUSED), ("revoke", AWAY)], f"sessions are not revoked yet: HTTP 503; {RESUME}"),
+    (
+        {},
+        [("disable", {}), ("revoke", {}), ("enable", {**AWAY, "verdict": "signedout"})],
+        f"sign-in is not open again yet: HTTP 503; {RESUME}",
+    ),
+    # What was not done before the reset cannot be made up for.
+    (
+        {},
+        [("disable", AWAY), ("reset", {}), ("revoke", {})],
+        "sign-in was not blocked before the reset: HTTP 503; sessions were not revoked before the reset",
+    ),
+    (
+        {"enabled_before": 0},
+        [("revoke-before", REFUSED), ("reset", {}), ("revoke", {})],
+        f"sessions were not revoked before the reset: {DENIED}",
+    ),
+    ({}, [("disable", LOST), ("revoke-before", {}), ("reset", {}), ("revoke", {})], f"{MAYBE}; {NOT_OPEN}"),
+    ({"state": "ready", "detail": "later"}, [("disable", AWAY), ("reset", THROTTLED)], f"later; {NO_BLOCK}: HTTP 503"),
+    ({"object_id": "SPARED"}, [("disable", {})], "left as it is: protected by now"),
+    ({"object_id": "SPARED"}, [("disable", {}), ("revoke", {}), ("enable", {})], ""),
 ]
 
 
@@ -116,7 +143,7 @@ def test_a_step_that_is_not_done_shows_beside_the_rest(tmp_path: Path) -> None:
     ]
     lines = lines_of(tmp_path, rows, sends, settings={**BOTH, **BLOCKING})
     assert [line["detail"] for line in lines] == [says for _, _, says in NOT_DONE]
-    assert [line["outcome"] for line in lines] == [row.get("state", "succeeded") for row in rows]
+    assert [line["outcome"] for line in lines] == [outcome_of(State(row.get("state", "succeeded"))) for row in rows]
     assert {line["reason"] for line in lines} == {""}
 
 

@@ -14,6 +14,7 @@ from batchreset.policy.roles import (
     may_reset,
     refusal_foreseen,
     resetting,
+    updating_foreseen,
 )
 from batchreset.settings import Settings
 
@@ -107,9 +108,14 @@ def test_by_what_an_account_is_privileged() -> None:
     told = [held.why_privileged(name) for name in "abcde"]
     assert told == [
         *("holds a directory role", "holds a directory role", "may activate a directory role"),
-        *("is in a group to which roles can be assigned", ""),
+        *("is in a group to which roles can be assigned, or owns one", ""),
     ]
     assert [held.may_be_reset(name, {"User Administrator"}) for name in "abcde"] == [False, True, True, False, True]
+    for role, may in (
+        ("Helpdesk Administrator", [False] * 5),
+        ("User Administrator", [False, True, True, False, True]),
+    ):
+        assert [held.may_be_updated(name, {role}) for name in "abcde"] == may
 
 
 def test_refusals_are_foreseen_by_name() -> None:
@@ -122,13 +128,14 @@ def test_refusals_are_foreseen_by_name() -> None:
         "1 account holds a role that a Helpdesk Administrator and User Administrator may not reset: a@x; "
         "it will be refused."
     )
+    assert "that an Authentication Administrator may" in refusal_foreseen(["a@x"], {"Authentication Administrator"})
     many = refusal_foreseen([f"{number}@x" for number in range(1234)], {"User Administrator"})
     assert many.startswith("1,234 accounts hold roles that a User Administrator may not reset: 0@x, ")
     assert many.endswith(", 9@x and 1,224 more; they will be refused.")
 
 
 def test_blocking_in_vain_is_foreseen() -> None:
-    """Of whoever may reset passwords and nothing else; without --disable nobody asks."""
+    """Of whoever may reset passwords and nothing else, and so is updating; without --disable nobody asks."""
     disable = Settings(disable=True, revoke_sessions=RevokeSessions.NEVER)
     assert blocking_foreseen(disable, {"Helpdesk Administrator"}) == (
         "--disable: a Helpdesk Administrator may not block sign-in, so it will be refused; an Authentication "
@@ -139,4 +146,7 @@ def test_blocking_in_vain_is_foreseen() -> None:
     )
     for roles in (None, {"Global Reader"}, {"Helpdesk Administrator", "User Administrator"}):
         assert blocking_foreseen(disable, roles) == ""
+        assert updating_foreseen(roles) == ""
     assert blocking_foreseen(Settings(), {"Helpdesk Administrator"}) == ""
+    told = updating_foreseen({"Password Administrator"})
+    assert told.startswith("password-profile: a Password Administrator may not write it for anybody")

@@ -61,7 +61,7 @@ def test_the_operator_is_left_out() -> None:
     [
         (Holders(active={"aaaa-1": ADMINISTRATOR}), "holds a directory role"),
         (Holders(eligible={"aaaa-1": ADMINISTRATOR}), "may activate a directory role"),
-        (Holders(in_assignable_groups={"aaaa-1"}), "is in a group to which roles can be assigned"),
+        (Holders(in_assignable_groups={"aaaa-1"}), "is in a group to which roles can be assigned, or owns one"),
     ],
 )
 def test_holders_of_a_role_are_left_out_unless_asked_for(holders: Holders, detail: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from batchreset.errors import UsageError
-from batchreset.model import PasswordSource
+from batchreset.model import PasswordSource, Risk
 from batchreset.settings import Cloud, Settings
 from batchreset.values import is_loopback, pairs, seconds
 
@@ -245,3 +245,16 @@ def test_nothing_is_sent_to_nobody() -> None:
         Settings(limit=0)
     with pytest.raises(UsageError, match="--stop-after soon"):
         Settings(stop_after="soon")
+
+
+def test_what_no_tenant_and_no_calendar_has_is_refused() -> None:
+    """Numbers that no database counts to, and moments before the first; a level of risk without anybody at risk."""
+    for name in ("canary", "limit", "workers"):
+        with pytest.raises(UsageError, match=rf"--{name} 9{{20}}: give 1,000,000,000 at the most"):
+            Settings().but(**{name: int("9" * 20)})
+    for text in ("0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00"):
+        with pytest.raises(UsageError, match=r"--skip-changed-since .*: give a date or time"):
+            Settings(skip_changed_since=text)
+    with pytest.raises(UsageError, match="--min-risk is for --risky-users"):
+        Settings(min_risk=Risk.LOW)
+    assert Settings(risky_users=True, min_risk=Risk.HIGH).min_risk is Risk.HIGH

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from batchreset.model import Account, Kind, Mark, Reason, State, Step
+from batchreset.policy.screening import Exclusion
 from batchreset.status import excepted, rows
 from batchreset.status.schema import evidence, resets, sends
-from batchreset.status.screening import Screened, exclude_repeats, screened, unscreened
+from batchreset.status.screening import Screened, exclude_repeats, leave_out, screened, unscreened
 from tests.support.runs import make_run, put, send
 
 if TYPE_CHECKING:
@@ -94,26 +95,35 @@ def test_ready_rows_come_in_chunks(tmp_path: Path) -> None:
     chunks = []
     for chunk in unscreened(engine, 3):
         chunks.append([row.id for row in chunk])
-        screened(engine, [Screened(row.id, None, Reason.NOT_FOUND) for row in chunk])
+        leave_out(engine, {row.id: Exclusion(Reason.NOT_FOUND) for row in chunk})
     assert chunks == [[1, 2, 3], [4, 5, 7], [8]]
     assert rows.counts(engine) == dict.fromkeys(State, 0) | {State.EXCLUDED: 7, State.FAILED: 1}
     engine.dispose()
 
 
 def test_what_the_directory_said_is_kept(tmp_path: Path) -> None:
-    """With the row it was said of, also where the row is left out; only ready rows are left out."""
+    """With the row it was said of, and moves none; those that are to be left out then are, if they are ready."""
     engine = make_run(tmp_path, [READY, READY, READY, {"state": State.ACCEPTED}])
     marks = {Mark.PRIVILEGED, Mark.DISABLED}
     screened(
         engine,
         [
-            Screened(1, ANA, None),
-            Screened(2, ANA, Reason.PRIVILEGED, "holds a directory role", marks),
-            Screened(3, None, Reason.NOT_FOUND),
-            Screened(4, ANA, Reason.PROTECTED),
+            Screened(1, ANA),
+            Screened(2, ANA, marks),
+            Screened(4, ANA),
         ],
     )
     screened(engine, [])
+    assert [(row.state, row.reason) for row in table(engine)] == [("ready", None)] * 3 + [("accepted", None)]
+    leave_out(
+        engine,
+        {
+            2: Exclusion(Reason.PRIVILEGED, "holds a directory role"),
+            3: Exclusion(Reason.NOT_FOUND),
+            4: Exclusion(Reason.PROTECTED),
+        },
+    )
+    leave_out(engine, {})
     first, second, third, fourth = table(engine)
     for row in (first, second, fourth):
         assert (row.object_id, row.user, row.display_name, row.kind, row.domain) == (
@@ -133,11 +143,11 @@ def test_evidence_from_before_is_of_before(tmp_path: Path) -> None:
     """One line a row, the latest, until something was sent for it: from then on it stays."""
     engine = make_run(tmp_path, [READY] * 3)
     later = replace(ANA, said='{"id": "later"}')
-    screened(engine, [Screened(1, ANA, None), Screened(2, ANA, Reason.PRIVILEGED), Screened(3, None, Reason.NOT_FOUND)])
-    screened(engine, [Screened(1, later, None)])
+    screened(engine, [Screened(1, ANA), Screened(2, ANA)])
+    screened(engine, [Screened(1, later)])
     assert said(engine) == [(1, "before", later.said), (2, "before", ANA.said)]
     put(engine, sends, [send(1, step=Step.DISABLE, verdict=None)])
-    screened(engine, [Screened(1, ANA, None)])
+    screened(engine, [Screened(1, ANA)])
     assert said(engine) == [(1, "before", later.said), (2, "before", ANA.said)]
     engine.dispose()
 

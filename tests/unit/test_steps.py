@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
+from multidict import CIMultiDict
 
 from batchreset.graph.turnstile import Routes, Turnstile
 from batchreset.model import Reason, RevokeSessions, Step
@@ -10,7 +12,6 @@ from batchreset.policy.attempts import MOST_TRANSIENT
 from batchreset.policy.pace import Pacer
 from batchreset.policy.presence import Presence
 from batchreset.policy.steps import (
-    Denials,
     Next,
     Rates,
     after,
@@ -18,8 +19,8 @@ from batchreset.policy.steps import (
     decide,
     due_after,
     due_before,
+    judge_step,
     rates,
-    why_given_up,
     writes_each,
 )
 from batchreset.policy.verdict import (
@@ -34,6 +35,8 @@ from batchreset.policy.verdict import (
 )
 from batchreset.settings import Settings
 from tests.support.clock import run_virtual
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 DISABLE, REVOKE_BEFORE, REVOKE, ENABLE = Step.DISABLE, Step.REVOKE_BEFORE, Step.REVOKE, Step.ENABLE
 ALL = Settings(revoke_sessions=RevokeSessions.BOTH, disable=True, enable=True)
@@ -97,37 +100,14 @@ def test_what_follows_from_an_answer(verdict: Accepted, tried: int, decided: Nex
     assert decide(verdict, tried) == decided
 
 
-def test_a_step_refused_to_everybody_is_given_up() -> None:
-    """The first 20 accounts were refused it; of another step that says nothing."""
-    denials = Denials()
-    assert [denials.note(REVOKE, FORBIDDEN) for _ in range(21)] == [False] * 19 + [True, False]
-    assert denials.is_given_up(REVOKE)
-    assert not denials.is_given_up(DISABLE)
-
-
-def test_a_step_that_was_once_accepted_is_never_given_up() -> None:
-    """Then it is the accounts that are out of reach, and not all of them; nor is it for other refusals."""
-    denials = Denials()
-    denials.note(REVOKE, ACCEPTED)
-    refusals = (FORBIDDEN, Refused(Reason.NOT_FOUND, "HTTP 404"))
-    assert not any(denials.note(step, refusal) for step in (REVOKE,) for refusal in refusals for _ in range(30))
-    assert not any(denials.note(ENABLE, refusals[1]) for _ in range(30))
-    assert not any(map(denials.is_given_up, Step))
-
-
-@pytest.mark.parametrize(
-    ("step", "said"),
-    [
-        (REVOKE, ("Revoking sessions", "User.RevokeSessions.All")),
-        (REVOKE_BEFORE, ("Revoking sessions", "User.RevokeSessions.All")),
-        (DISABLE, ("Blocking sign-in", "User.EnableDisableAccount.All")),
-        (ENABLE, ("Opening sign-in", "User.EnableDisableAccount.All")),
-    ],
-)
-def test_why_it_is_given_up_names_what_it_takes(step: Step, said: tuple[str, str]) -> None:
-    """The permission, and roles that will do."""
-    why = why_given_up(step)
-    assert all(text in why for text in (*said, "Authentication Administrator", "User Administrator"))
+def test_a_revocation_that_revoked_nothing_is_none() -> None:
+    """Its answer says `value: true`, or nothing; `false` is no success, and says nothing of the other steps."""
+    answers = {value: Answer(200, CIMultiDict(), {"value": value}) for value in (True, False)}
+    for step in (Step.REVOKE_BEFORE, Step.REVOKE):
+        assert isinstance(judge_step(step, answers[True], NOW), Accepted)
+        assert isinstance(judge_step(step, answers[False], NOW), Transient)
+    assert isinstance(judge_step(Step.REVOKE, Answer(204, CIMultiDict(), None), NOW), Accepted)
+    assert isinstance(judge_step(Step.ENABLE, answers[False], NOW), Accepted)
 
 
 def test_presence_is_counted_once_however_many_are_there() -> None:
