@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Flags: TypeAlias = dict[str, Any]
 #: What the help of a command says of its arguments. They are hidden below, where their Python types would be shown.
 ARGUMENTS = {
-    "cohort": "COHORT is one or more .csv, .tsv, .txt, .xlsx, .xls, .ods, .json or .jsonl files, or - for standard input.",
+    "cohort": "COHORT is one or more .csv, .tsv, .txt, .xlsx, .xls, .ods, .json or .jsonl files; - is standard input.",
     "run": "RUN is a run folder or a run id.",
 }
 #: Absent where --group or --risky-users takes its place.

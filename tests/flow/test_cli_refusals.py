@@ -102,7 +102,7 @@ def test_a_missing_file_is_named(desk: Desk, command: str) -> None:
             "UPN,user principal name\nann@contoso.example,bob@contoso.example\n",
             "could both name the account; choose with --column",
         ),
-        ("cohort.docx", GOOD, ".csv, .tsv, .txt or .xlsx"),
+        ("cohort.docx", GOOD, ".csv, .tsv, .txt, .xlsx, .xls, .ods, .json or .jsonl"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_named(desk: Desk, name: str, content: str | bytes, said: str) -> None:

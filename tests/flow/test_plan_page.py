@@ -106,7 +106,7 @@ def test_who_is_left_out_is_named(plan: Plan) -> None:
 def test_what_is_to_be_minded_is_said(plan: Plan) -> None:
     """Accounts of programs, strangers by their domain, and who is out of reach of whoever is signed in, by name."""
     text = plan_text(plan)
-    assert "Programs may be signing in with 1 account, whose password never expires: robot@contoso.example. They" in text
+    assert "signing in with 1 account, whose password never expires: robot@contoso.example. They will fail" in text
     assert "4 accounts of the cohort are outside the tenant's verified domains: elsewhere.example (4)." in text
     assert re.search(r"1 account holds a role that an? Authentication Administrator may not reset: ana@", text)
 
