@@ -39,8 +39,10 @@ _MEANINGS: tuple[tuple[tuple[int, ...], str], ...] = (
     ((500021,), "The network's tenant restrictions do not let anybody sign in to this tenant from here."),
     (
         (65001, 65004, 90094, 900941),
-        "Consent is missing: an administrator has to give it to the application; `batchreset doctor` prints where. "
-        "Without it for User.RevokeSessions.All, runs need --revoke-sessions never.",
+        (
+            "Consent is missing: an administrator has to give it to the application; `batchreset doctor` prints where. "
+            "Without it for User.RevokeSessions.All, runs need --revoke-sessions never."
+        ),
     ),
     ((650053, 70011), "The application was asked for a permission that Graph does not have; check --cloud."),
     ((500011, 650052), "Microsoft Graph is not known in this tenant: check --tenant and --cloud."),
