@@ -27,6 +27,8 @@ _WORDS = {
     Outcome.EXCLUDED: "left out",
     Outcome.NOT_ATTEMPTED: "not attempted",
 }
+#: A line through fewer sends than that tells nothing that the figures do not.
+_WORTH_DRAWING = 20
 
 
 class Verdict(NamedTuple):
@@ -76,7 +78,8 @@ def groups_of(tally: Counter[tuple[str, str]], quiet: frozenset[str]) -> list[Gr
 
 def render(run: RunRecord, summary: Summary, findings: Findings, by_second: Mapping[str, Mapping[str, float]]) -> str:
     """Make the page."""
-    quiet, timeline = quiet_reasons(run), timeline_of(by_second)
+    quiet = quiet_reasons(run)
+    timeline = timeline_of(by_second) if summary.quota["sent"] >= _WORTH_DRAWING else None
     return fill(
         "report.html.j2",
         run=run,

@@ -139,7 +139,8 @@ def _taken(pasts: Mapping[Step, _Past], wanted: frozenset[Step], go_on: str, row
     )
     is_unblocked = row.is_sent and row.was_open and Step.DISABLE in wanted and not disable.is_possible
     is_unrevoked = row.is_sent and Step.REVOKE_BEFORE in wanted and not revoke_before.is_possible
-    is_revocation_due = row.is_reset and Step.REVOKE in wanted and not revoke.is_done
+    is_counted = row.is_reset and Step.REVOKE in wanted
+    is_revocation_due = is_counted and not revoke.is_done
     is_opening_due = row.is_reset and row.is_blocked and Step.ENABLE in wanted
     is_left = row.is_spared and (is_revocation_due or is_opening_due)
     remarks = [
@@ -174,7 +175,7 @@ def _taken(pasts: Mapping[Step, _Past], wanted: frozenset[Step], go_on: str, row
         sessions_revoked_before_at=revoke_before.at,
         disabled_at=disable.at,
         enabled_at=enable.at,
-        sessions=_sessions(revoke, is_due=is_revocation_due and not is_left) if Step.REVOKE in wanted else "",
+        sessions=_sessions(revoke, is_due=is_revocation_due and not is_left) if is_counted else "",
         is_blocked=row.is_blocked,
         is_unblocked=is_unblocked,
         remarks="; ".join(remarks),

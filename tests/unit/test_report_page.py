@@ -109,7 +109,7 @@ def test_who_where_why_and_what_could_not_be_checked_is_told(tmp_path: Path) -> 
 
 def test_what_was_learned_is_told_and_what_it_cost(tmp_path: Path) -> None:
     """The quota, the writes refused, and where the time went; a run that was never refused says that."""
-    sends = [runs.send(1, 1, status=429, verdict="throttled"), *(runs.send(1, number) for number in range(2, 9))]
+    sends = [runs.send(1, 1, status=429, verdict="throttled"), *(runs.send(1, number) for number in range(2, 25))]
     learned = runs.request(3, event="quota learned", route=None, status=None, fields='{"rate": 4.96}')
     spent = '{"spent": {"quota": 100.0, "answers": 2.4, "operations": 12.0}}'
     stops = [runs.request(second, event="stopped", route=None, status=None, fields=spent) for second in (20, 40)]
@@ -119,9 +119,9 @@ def test_what_was_learned_is_told_and_what_it_cost(tmp_path: Path) -> None:
     report.write(tmp_path / "refused", engine)
     engine.dispose()
     html = (tmp_path / "refused" / "report.html").read_text("utf-8")
-    assert "5.0 writes a second; 1 of 8 writes refused (12.5%)" in html
+    assert "5.0 writes a second; 1 of 24 writes refused (4.2%)" in html
     assert "waiting 3 min 20 s for quota, 5 s for answers, 24 s for operations" in html
-    assert "8 writes sent, 1 refused." in html
+    assert "24 writes sent, 1 refused." in html
     assert "not measured; no write refused" in page_of(tmp_path / "not refused", [{}], [runs.send(1)])
 
 
