@@ -27,7 +27,7 @@ RECORDS = st.lists(st.tuples(CELL, UPN | CELL, CELL), max_size=12)
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_what_is_written_is_read_back(
     records: list[tuple[str, str, str]], last: str, delimiter: str, ending: str, quoting: int, encoding: str
 ) -> None:
@@ -85,7 +85,7 @@ def _visible(text: str) -> str:
     | st.text(max_size=200).map(str.encode)
     | st.lists(UPN | CELL).map("\n".join).map(str.encode)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_bytes_are_rows_or_a_refusal(content: bytes) -> None:
     """Nothing but a CohortError comes out of bytes that are no cohort."""
     for start in (
