@@ -7,14 +7,11 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "batchreset"
@@ -95,27 +92,30 @@ class _Finder(ast.NodeVisitor):
         self.found.append(Import(self.file, node.lineno, target, is_deferred=self._depth > 0))
 
 
-def _imports() -> Iterator[Import]:
+@cache
+def everything() -> list[Import]:
+    found: list[Import] = []
     for file in sorted(PACKAGE.rglob("*.py")):
         finder = _Finder(file)
         finder.visit(ast.parse(file.read_text(encoding="utf-8")))
-        yield from dict.fromkeys(finder.found)
+        found += dict.fromkeys(finder.found)
+    return found
 
 
-ALL = list(_imports())
-OURS = [each for each in ALL if each.is_ours]
+def ours() -> list[Import]:
+    return [each for each in everything() if each.is_ours]
 
 
 def test_every_room_has_its_level() -> None:
     """A new room is given its place here before it is built."""
-    assert {each.source_room for each in ALL} - {"rehearsal"} <= set(LEVEL_OF)
+    assert {each.source_room for each in everything()} - {"rehearsal"} <= set(LEVEL_OF)
 
 
 def test_imports_point_down() -> None:
     """No room knows one above it: imports in functions and for the type checker count as well."""
     wrong = [
         str(each)
-        for each in OURS
+        for each in ours()
         if "rehearsal" not in {each.source_room, each.target_room}
         and LEVEL_OF[each.target_room] > LEVEL_OF[each.source_room]
     ]
@@ -125,7 +125,7 @@ def test_imports_point_down() -> None:
 def test_no_two_rooms_need_each_other() -> None:
     """Rooms of one level may import each other one way only."""
     needs: dict[str, set[str]] = {}
-    for each in OURS:
+    for each in ours():
         if each.source_room != each.target_room:
             needs.setdefault(each.source_room, set()).add(each.target_room)
     TopologicalSorter(needs).prepare()  # raises where there is a cycle
@@ -134,7 +134,7 @@ def test_no_two_rooms_need_each_other() -> None:
 def test_no_two_modules_import_each_other() -> None:
     """Within a room too, what is imported at once makes no cycle."""
     needs: dict[str, set[str]] = {}
-    for each in OURS:
+    for each in ours():
         if not each.is_deferred:
             module = ".".join(each.file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             needs.setdefault(module, set()).add(each.target)
@@ -146,7 +146,7 @@ def test_policy_decides_and_does_nothing() -> None:
     doers = {"asyncio", "io", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "time"}
     wrong = [
         str(each)
-        for each in ALL
+        for each in everything()
         if each.source_room == "policy"
         and (each.target.split(".")[0] in doers | HEAVY or each.target == "batchreset.clock")
     ]
@@ -157,7 +157,7 @@ def test_the_simulated_tenant_knows_the_words_only() -> None:
     """What stands in for Microsoft must not agree with us by sharing our code: it knows `model`, and how to serve."""
     wrong = [
         str(each)
-        for each in ALL
+        for each in everything()
         if each.source_room == "rehearsal"
         and each.target_room not in {"rehearsal", "model"}
         and each.target.split(".")[0] not in sys.stdlib_module_names | SERVING
@@ -167,7 +167,7 @@ def test_the_simulated_tenant_knows_the_words_only() -> None:
 
 def test_the_simulated_tenant_is_met_in_a_rehearsal_only() -> None:
     """Nobody but the command line imports it, and that when the command is entered."""
-    guests = [each for each in OURS if each.target_room == "rehearsal" and each.source_room != "rehearsal"]
+    guests = [each for each in ours() if each.target_room == "rehearsal" and each.source_room != "rehearsal"]
     assert guests
     assert [str(each) for each in guests if each.source_room != "cli" or not each.is_deferred] == []
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "batchreset"
@@ -33,11 +30,14 @@ TELLERS = {
 }
 
 
-def _calls() -> Iterator[tuple[str, ast.Call]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                yield file.relative_to(PACKAGE).as_posix(), node
+@cache
+def calls() -> list[tuple[str, ast.Call]]:
+    return [
+        (file.relative_to(PACKAGE).as_posix(), node)
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def _name(call: ast.Call) -> str:
@@ -48,12 +48,9 @@ def _reveals(node: ast.AST) -> bool:
     return any(isinstance(each, ast.Call) and _name(each) == "reveal" for each in ast.walk(node))
 
 
-CALLS = list(_calls())
-
-
 def test_who_reveals_a_secret_is_known() -> None:
     """A new place is given its line here, with what it is for, and one that is gone loses it."""
-    revealing = {file for file, call in CALLS if _name(call) == "reveal"}
+    revealing = {file for file, call in calls() if _name(call) == "reveal"}
     assert revealing == set(SEES)
 
 
@@ -61,7 +58,7 @@ def test_no_log_is_told_what_a_secret_holds() -> None:
     """Nor the audit trail, the screen, or an error."""
     told = [
         f"{file}:{call.lineno} {_name(call)}"
-        for file, call in CALLS
+        for file, call in calls()
         if (_name(call) in TELLERS or _name(call).endswith("Error")) and _reveals(call)
     ]
     assert told == []

@@ -33,7 +33,10 @@ def test_no_outcome_disagrees_with_the_tenant(
     source: PasswordSource,
     stop_after: int | None,
 ) -> None:
-    """Whatever goes wrong, wherever it is stopped and resumed: every row is accounted for, and truthfully."""
+    """Whatever goes wrong, wherever it is stopped and resumed: every row is accounted for, and truthfully.
+
+    None is left waiting but behind an on-premises domain's first account, whose reset did not come true.
+    """
 
     def stop(told: Snapshot) -> None:
         if stop_after is not None and told.done >= stop_after:
@@ -54,4 +57,4 @@ def test_no_outcome_disagrees_with_the_tenant(
 
     run = run_virtual(go())
     assert not run.disagreements()
-    assert not {"not_attempted"} & run.counts.keys()
+    assert run.counts.get("not_attempted", 0) == run.summary.reasons.get("writeback", 0)
