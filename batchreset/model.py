@@ -77,6 +77,8 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     BLANK = "blank"
     INVALID_IDENTIFIER = "invalid_identifier"
+    #: Left out by `--where`.
+    NOT_SELECTED = "not_selected"
     NOT_FOUND = "not_found"
     AMBIGUOUS = "ambiguous"
     PROTECTED = "protected"
@@ -255,6 +257,8 @@ class Account:
     is_restricted: bool = False
     #: Its password never expires.
     is_lasting: bool = False
+    #: All the keys by which look-ups know it, as `policy.lookups` has them.
+    names: frozenset[str] = frozenset()
     #: The directory's own words: JSON text of the properties that were asked for.
     said: str = field(default="{}", repr=False, compare=False)
 

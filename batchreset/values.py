@@ -1,4 +1,4 @@
-"""Reading what is given as text: durations, moments, pairs, URLs. `option` names it in the error."""
+"""Reading what is given as text: durations, sizes, moments, pairs, URLs. `option` names it in the error."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _ROOT = re.compile(
 _LAST_PORT = 65535
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?", re.ASCII)
 _UNIT_SECONDS = MappingProxyType({"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0})
+_SIZE = re.compile(r"(?P<number>\d{1,18}(?:\.\d+)?)\s*(?P<unit>[kmgt]?)(?P<binary>i?)b?", re.ASCII)
 
 
 def seconds(text: str, option: str) -> float:
@@ -25,6 +26,15 @@ def seconds(text: str, option: str) -> float:
     if match is None:
         raise UsageError(f"{option} {text}: give a duration such as 90s, 15m or 2h.")
     return float(match["number"]) * _UNIT_SECONDS[match["unit"] or "s"]
+
+
+def size(text: str, option: str) -> int:
+    """Read bytes such as `512MiB` or `1.5GB` (units of 1000, with an i of 1024); `option` names it in the error."""
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None or (match["binary"] and not match["unit"]):
+        raise UsageError(f"{option} {text}: give a size such as 512MiB or 2GB.")
+    power = "kmgt".find(match["unit"]) + 1 if match["unit"] else 0
+    return int(float(match["number"]) * (1024 if match["binary"] else 1000) ** power)
 
 
 def moment(text: str, option: str) -> datetime:

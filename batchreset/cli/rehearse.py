@@ -169,15 +169,9 @@ def _simulated(identifiers: Iterable[str], seed: int) -> Tenant:
 def _identifiers(cohort: Sequence[str], settings: Settings, stdin: BinaryIO | None) -> Iterator[str]:
     """Yield the accounts that a cohort names; the simulated tenant is to hold them."""
     from batchreset import cohort as cohorts
+    from batchreset.engine.gathering import understood
 
-    sources = cohorts.inspect(
-        cohort,
-        column=settings.column,
-        password_column=settings.password_column,
-        stdin=stdin,
-        may_be_empty=settings.if_empty is IfEmpty.OK,
-    )
-    for source in sources:
+    for source in understood(cohort, settings, stdin, may_be_empty=settings.if_empty is IfEmpty.OK):
         for chunk in cohorts.read(source):
             yield from (key for key in chunk["key"] if key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from batchreset.engine import outline
@@ -72,8 +73,9 @@ def plan_values(plan: Plan) -> dict[str, object]:
         "ticket": line.ticket,
         "justification": line.justification,
         "first_request": plan.first_request,
+        "where": line.settings.get("where"),
         "sources": [
-            {"name": source.name, "sha256": source.sha256, "records": source.records} for source in line.sources
+            {name: value for name, value in asdict(source).items() if name != "path"} for source in line.sources
         ],
     }
 

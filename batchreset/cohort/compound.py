@@ -7,10 +7,11 @@ all cells between a sheet's corners, of every sheet at once. Sources: Microsoft'
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchreset.cohort.unpacking import Extent, damaged, protected, too_large
+from batchreset.cohort.unpacking import Extent, Limit, TooLargeError, damaged, protected, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,10 @@ _ENCRYPTED, _END, _SHEET, _DIMENSIONS = 0x2F, 0x0A, 0x85, 0x200
 #: Records of cells begin with row and column; those of several cells end with the last column.
 _SEVERAL = frozenset({0xBD, 0xBE})
 _CELLS = frozenset({0x06, 0x201, 0x203, 0x204, 0x205, 0x206, 0x27E, 0x406, 0xD6, 0xFD}) | _SEVERAL
+#: The texts that cells share, what continues a record, and a cell that has such a text.
+_SHARED, _CONTINUED, _SHARING = 0xFC, 0x3C, 0xFD
+#: How a text is kept: in letters of two bytes, with formats behind it, with readings behind those.
+_WIDE, _EXTENDED, _RICH = 1, 4, 8
 #: The format's own limits.
 _MOST_ROWS, _MOST_COLUMNS = 65_536, 256
 
@@ -34,19 +39,19 @@ class _EncryptedError(Exception):
     """It cannot be read without its password."""
 
 
-class _TooWideError(Exception):
-    """It has more columns than such a workbook can have."""
-
-
-def extent(data: bytes, name: str) -> Extent:
+def extent(data: bytes, name: str, limit: Limit) -> Extent:
     """Look a workbook through; memory and time are bounded. Raises as `unpacking.extent` does."""
     try:
         stream = _workbook(data)
-        return Extent(len(stream), sum(_cells(stream, begin) for begin in _sheets(stream)))
+        lengths, begins = _texts(stream), _sheets(stream)
+        found = [_extent(stream, begin, lengths) for begin in begins]
+        unpacked = len(stream) + sum(each.unpacked for each in found)
+        limit.check(unpacked, len(data))
+        return Extent(unpacked, sum(each.cells for each in found))
     except _EncryptedError:
         raise protected(name) from None
-    except _TooWideError:
-        raise too_large(name) from None
+    except TooLargeError as error:
+        raise too_large(name, limit, error) from None
     except (struct.error, LookupError, ValueError, StopIteration) as error:
         raise damaged(name) from error
 
@@ -151,20 +156,83 @@ def _sheets(stream: bytes) -> list[int]:
     return begins
 
 
-def _cells(stream: bytes, begin: int) -> int:
-    """Return how many cells lie between a sheet's corners, as its cells have them and as it says."""
-    rows = columns = 0
+def _texts(stream: bytes) -> Sequence[int]:
+    """Return how long the texts are that cells share, which lie in one record and those that continue it."""
+    parts: list[bytes] = []
+    for kind, content in _records(stream, 0):
+        if kind == _SHARED or (parts and kind == _CONTINUED):
+            parts.append(content)
+        elif parts:
+            break
+    lengths = array("I")
+    if parts:
+        texts = _Shared(parts)
+        for _ in range(struct.unpack_from("<I", parts[0], 4)[0]):
+            lengths.append(texts.take())
+    return lengths
+
+
+class _Shared:
+    """A place in the records of shared texts. Source: [MS-XLS], SST and XLUnicodeRichExtendedString."""
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._following = iter(parts)
+        self._part, self._at = next(self._following), 8
+
+    def take(self) -> int:
+        """Take the next text, and return how many letters it has. Raises `StopIteration` where there is none."""
+        if self._at >= len(self._part):
+            self._continue(0)
+        length, flags = struct.unpack_from("<HB", self._part, self._at)
+        self._at += 3
+        behind = 0
+        if flags & _RICH:
+            behind += 4 * self._number("<H")
+        if flags & _EXTENDED:
+            behind += self._number("<I")
+        left = length
+        while left:
+            width = 2 if flags & _WIDE else 1
+            here = min(left, (len(self._part) - self._at) // width)
+            left -= here
+            self._at += here * width
+            if left:  # what follows says anew how wide its letters are
+                self._continue(1)
+                flags = self._part[0]
+        while behind > len(self._part) - self._at:
+            behind -= len(self._part) - self._at
+            self._continue(0)
+        self._at += behind
+        return int(length)
+
+    def _number(self, form: str) -> int:
+        (number,) = struct.unpack_from(form, self._part, self._at)
+        self._at += struct.calcsize(form)
+        return int(number)
+
+    def _continue(self, at: int) -> None:
+        self._part, self._at = next(self._following), at
+
+
+def _extent(stream: bytes, begin: int, lengths: Sequence[int]) -> Extent:
+    """Return how long the shared texts of a sheet's cells are, each as often as it stands; and its cells.
+
+    These are what lies between its corners, as its cells have them and as it says.
+    """
+    rows = columns = copied = 0
     for kind, content in _records(stream, begin):
         if kind == _DIMENSIONS:
             # Ends, exclusive; rows are longer numbers in the later version of the format.
             last_row, last_column = struct.unpack_from("<4xI2xH" if len(content) >= 14 else "<2xH2xH", content)  # noqa: PLR2004
         elif kind in _CELLS:
             last_row, last_column = (number + 1 for number in struct.unpack_from("<HH", content))
+            if kind == _SHARING:
+                copied += lengths[struct.unpack_from("<I", content, 6)[0]]
             if kind in _SEVERAL:
                 last_column = struct.unpack_from("<H", content, len(content) - 2)[0] + 1
         else:
             continue
         if last_column > _MOST_COLUMNS or last_row > _MOST_ROWS:
-            raise _TooWideError
+            raise TooLargeError
         rows, columns = max(rows, last_row), max(columns, last_column)
-    return rows * columns
+    return Extent(copied, rows * columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from batchreset.cohort import headers, identifiers
+from batchreset.cohort import charset, headers, identifiers
 from batchreset.errors import CohortError
 
 if TYPE_CHECKING:
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 #: Stands for "no delimiter": a list of one account a line, where a comma is a mistake to be shown and not a border.
 _NONE = "\x1f"
 _DELIMITERS = (_NONE, ",", ";", "\t", "|")
+#: Those that in the encodings of East Asia are parts of letters too: where one of these is guessed at, or should have
+#: been, cells could be joined or split, and stand under the headers of others.
+_PARTS_OF_LETTERS = frozenset("@[\\]^`{|}~")
 _MARK = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n', re.IGNORECASE)
 _SNIFFED_BYTES = 64 * 1024
 _SNIFFED_RECORDS = 50
@@ -40,6 +42,11 @@ class Delimited:
     marked: bool
     is_headed: ClassVar[bool] = False
 
+    @property
+    def guessed(self) -> str:
+        """The encoding, where it was guessed at."""
+        return charset.guessed(self.encoding)
+
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells; blank lines are records too.
 
@@ -48,7 +55,7 @@ class Delimited:
         lines = _lines(io.TextIOWrapper(io.BufferedReader(stream), self.encoding, newline=""), name)
         if self.marked:
             next(lines, None)
-        row = 1
+        row, width = 1, 0
         try:
             # Strict: a stray quotation mark must not swallow the accounts up to the next one.
             for cells in csv.reader(lines, delimiter=self.delimiter, strict=True):
@@ -57,6 +64,13 @@ class Delimited:
                         f"{name}, row {row}: more than {MOST_CELLS:,} cells, so this is no table; remove this row, "
                         "or save the sheet with the accounts again."
                     )
+                if self.delimiter in _PARTS_OF_LETTERS and self.guessed and cells:
+                    width = width or len(cells)
+                    if len(cells) != width:
+                        raise CohortError(
+                            f"{name}, row {row}: {len(cells):,} cells and not {width:,} as above, and the file is not "
+                            f"in Unicode, so nobody can be sure which {self.delimiter} parts cells; save it in UTF-8."
+                        )
                 yield cells if self.delimiter != _NONE else [_listed(cell) for cell in cells]
                 row += 1
         except csv.Error as error:
@@ -73,27 +87,17 @@ def dialects(origin: Origin) -> Iterator[Delimited]:
     """
     with origin.open() as stream:
         head = stream.read(_SNIFFED_BYTES) or b""
-    tried = encodings(head)
-    if _is_binary(head.decode(tried[0], "replace")):
+    if _is_binary(head.decode(charset.stated(head), "replace")):
         raise CohortError(
             f"{origin.name} is no text: it holds binary data, or UTF-16 without a byte order mark; "
             "save it as CSV in UTF-8, or name a workbook by its ending .xlsx."
         )
-    for encoding in tried:
+    for encoding in charset.encodings(origin, head):
         text = head.decode(encoding, "replace")
-        if mark := _MARK.match(text):
-            yield Delimited(encoding, mark[1], marked=True)
-        else:
-            yield Delimited(encoding, "\t" if origin.ending == ".tsv" else _delimiter(text), marked=False)
-
-
-def encodings(head: bytes) -> tuple[str, ...]:
-    """Return the encodings that a text which begins so may have, likeliest first."""
-    if head.startswith(codecs.BOM_UTF8):
-        return ("utf-8-sig",)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return ("utf-16",)
-    return ("utf-8", "cp1252")
+        mark = _MARK.match(text)
+        delimiter = mark[1] if mark else "\t" if origin.ending == ".tsv" else _delimiter(text)
+        if delimiter not in _PARTS_OF_LETTERS or encoding not in charset.OF_SEVERAL_BYTES:
+            yield Delimited(encoding, delimiter, marked=bool(mark))
 
 
 def _listed(line: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchreset.cohort import headers, identifiers
+from batchreset.cohort.identifiers import Identifier, Naming, parse
 from batchreset.errors import CohortError
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ _HEADER_WITHIN = 20
 _COLUMNS_LISTED = 12
 #: What is listed of a header that was only guessed at: it may be somebody's data.
 _HEADER_LIKE = re.compile(r"[^\W\d_](?:[^\W\d]|[ .\-/()\[\]])*")
+
+#: What stands for the account of somebody whom only another column names.
+_MISSING = "(empty)"
 
 #: How the example in a bulk template begins: "Example: ", in whatever language.
 _EXAMPLE = re.compile(r"\s*\w+\s?[:\uff1a]\s?\S")
@@ -53,6 +57,20 @@ class Layout:
     carried: tuple[tuple[str, int], ...]
     #: How many columns there are; a record may have fewer cells or more.
     width: int
+    #: What the account's column may hold, and where its domains are, if they stand in a column of their own.
+    naming: Naming = Naming.ANY
+    domain: int | None = None
+    #: Columns that name people too: a record that is blank but for one of them is not meant to be passed over.
+    beside: tuple[tuple[int, Naming], ...] = ()
+
+    def account_in(self, record: Sequence[str]) -> Identifier:
+        """Read the account that a record names."""
+        cell = _cell(record, self.account)
+        if not cell and any(parse(_cell(record, position), kind).key for position, kind in self.beside):
+            return Identifier(_MISSING)
+        if self.domain is not None and (domain := _cell(record, self.domain)) and cell and not parse(cell).key:
+            cell = f"{domain}\\{cell}"
+        return parse(cell, self.naming)
 
 
 def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted, *, is_headed: bool = False) -> Layout:
@@ -78,6 +96,7 @@ def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted, *, is_heade
                 "name another with --password-column or --column."
             )
     carried = tuple(_carried(columns, {account, password})) if row else ()
+    others = [] if wanted.column else headers.of_people(columns)
     return Layout(
         header_row=row,
         account_column=columns[account],
@@ -86,6 +105,9 @@ def locate(name: str, head: Sequence[Sequence[str]], wanted: Wanted, *, is_heade
         password=password,
         carried=carried,
         width=len(columns),
+        naming=headers.naming(columns, account),
+        domain=headers.domain_beside(columns, account),
+        beside=tuple((each, headers.naming(columns, each)) for each in others if each not in {account, password}),
     )
 
 
@@ -109,17 +131,25 @@ def _header_row(head: Sequence[Sequence[str]], column: str | None) -> int:
         if not any(map(_is_account, record))
         for position, cell in enumerate(record)
         if (rank := headers.rank(cell)) is not None
-        and (first is None or _holds_account(head[row:], position))
+        and (first is None or _holds_account(head[row:], position, headers.naming(record, position)))
         and not (is_list and _holds_account(head[: row - 1], position))
     ]
     if known:
         return min(known)[-1]
     # A header in a language that is not in the table: the fullest record above the accounts, as titles are short.
-    # A list of one column has none: an unknown first line is rather a mistyped account, and must stay a row.
+    # A list of one column has none: an unknown first line is rather a mistyped account, and must stay a row. So must
+    # one that heads the accounts with anything but words: in a leak it would head, and so show, its passwords.
     above = [(-_filled(record), row) for row, record in top if row < (first or len(head) + 1) and is_filled(record)]
     if not above or is_list:
         return 0
-    return min(above)[-1]
+    row = min(above)[-1]
+    return row if first is None or _heads_in_words(head[row - 1], head[first - 1]) else 0
+
+
+def _heads_in_words(header: Sequence[str], record: Sequence[str]) -> bool:
+    """Say whether the cells of a header above a record's accounts look like a title, as far as they are filled."""
+    above = [title for title, cell in zip(header, record, strict=False) if _is_account(cell)]
+    return all(not title.strip() or _HEADER_LIKE.fullmatch(title.strip()) for title in above)
 
 
 def _has_example(head: Sequence[Sequence[str]], row: int) -> bool:
@@ -161,7 +191,8 @@ def _chosen(name: str, columns: Sequence[str], sample: Sequence[Sequence[str]]) 
     found = headers.choose(columns, sample)
     if not found:
         raise UnsuitableError(
-            f"{name} has no account column: none holds user principal names, or object ids under a header such as id"
+            f"{name} has no account column: none holds user principal names, mail addresses or DOMAIN\\user, nor "
+            f"object ids or logon names under a header such as id or SamAccountName"
             f"{_listed(columns)}; name the right one with --column."
         )
     if len(found) > 1:
@@ -186,11 +217,15 @@ def _carried(columns: Sequence[str], taken: set[int | None]) -> Iterator[tuple[s
 
 
 def _is_account(cell: str) -> bool:
-    return bool(identifiers.parse(cell).key)
+    return bool(parse(cell).key)
 
 
-def _holds_account(records: Sequence[Sequence[str]], position: int) -> bool:
-    return any(position < len(record) and _is_account(record[position]) for record in records)
+def _holds_account(records: Sequence[Sequence[str]], position: int, naming: Naming = Naming.ANY) -> bool:
+    return any(parse(_cell(record, position), naming).key for record in records)
+
+
+def _cell(record: Sequence[str], position: int) -> str:
+    return record[position].strip() if position < len(record) else ""
 
 
 def _filled(record: Sequence[str]) -> int:

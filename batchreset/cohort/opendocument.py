@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
@@ -15,6 +16,7 @@ from batchreset.cohort.unpacking import (
     MOST_COLUMNS,
     MOST_ROWS,
     Extent,
+    Limit,
     TooLargeError,
     chunks,
     damaged,
@@ -46,9 +48,9 @@ def is_one(data: bytes) -> bool:
         return False
 
 
-def extent(data: bytes, name: str) -> Extent:
+def extent(data: bytes, name: str, limit: Limit) -> Extent:
     """Look a spreadsheet through; memory and time are bounded. Raises as `unpacking.extent` does."""
-    cells = _Repeats()
+    cells, limit = _Repeats(), replace(limit, ratio=_MOST_RATIO)
     parser = expat.ParserCreate()
     parser.StartElementHandler = cells.begin
     parser.EndElementHandler = cells.end
@@ -56,7 +58,7 @@ def extent(data: bytes, name: str) -> Extent:
     parser.StartDoctypeDeclHandler = refuse
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
-            unpacked_size(package.infolist(), _MOST_RATIO)
+            unpacked_size(package.infolist(), limit)
             if refused := _encrypted(package, name):
                 raise refused
             if any(part.startswith("xl/") for part in package.namelist()):
@@ -64,8 +66,8 @@ def extent(data: bytes, name: str) -> Extent:
             for chunk in chunks(package, package.getinfo(_CONTENT)):
                 parser.Parse(chunk)
             parser.Parse(b"", True)
-    except TooLargeError:
-        raise too_large(name) from None
+    except TooLargeError as error:
+        raise too_large(name, limit, error) from None
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, OSError, ValueError, LookupError) as error:
         raise damaged(name) from error
     return Extent(cells.texts, cells.cells)

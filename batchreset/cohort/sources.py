@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from batchreset.cohort import delimited, identifiers, structured
+from batchreset.cohort import delimited, headers, structured
 from batchreset.cohort.layout import EmptyError, Layout, UnsuitableError, Wanted, is_filled, locate
 from batchreset.cohort.origin import HashedStream, Origin
 from batchreset.errors import CohortError
@@ -24,9 +25,19 @@ _JSON_ENDINGS = (".json", ".jsonl")
 #: How workbooks begin: zip archives, and the containers of .xls files.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _STDIN_LIMIT = 256 * 1024 * 1024
+#: Bytes by which JSON is told from a table.
+_BEGINNING = 4096
 #: Records looked at to find header and columns.
 _HEAD = 1000
 _EXAMPLES = 3
+
+
+class FoundBy(StrEnum):
+    """How it is known which column names the account."""
+
+    HEADER = "header"
+    CONTENT = "content"
+    OPTION = "--column"
 
 
 class Form(Protocol):
@@ -36,6 +47,10 @@ class Form(Protocol):
     """
 
     is_headed: ClassVar[bool]
+
+    @property
+    def guessed(self) -> str:
+        """The encoding that its letters beyond ASCII were guessed to be in; nothing where it is known."""
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells, from the first record."""
@@ -66,6 +81,7 @@ class Source:
     sha256: str
     records: int
     examples: tuple[str, ...]
+    found_by: FoundBy
     layout: Layout = field(repr=False)
 
     @property
@@ -96,12 +112,14 @@ def inspect(
     password_column: str | None = None,
     stdin: BinaryIO | None = None,
     may_be_empty: bool = False,
+    max_unpacked: int | None = None,
 ) -> tuple[Source, ...]:
     """Read every input once to its end, and understand it.
 
     `cohort` names files, or `-` for `stdin` (by default the process's own); text files are never held whole. Raises
     `CohortError` for the first input that cannot be understood, `EmptyError` for the first without rows: where inputs
-    `may_be_empty` they are left out, and it is raised when all are.
+    `may_be_empty` they are left out, and it is raised when all are. A workbook may unpack to `max_unpacked` bytes, or
+    where that is None, to what is usual.
     """
     if not cohort:
         raise CohortError("No cohort was named: name at least one file, or - for standard input.")
@@ -110,7 +128,7 @@ def inspect(
     empty: list[EmptyError] = []
     for origin in _origins(cohort, stdin):
         try:
-            found.append(_understand(origin, wanted))
+            found.append(_understand(origin, wanted, max_unpacked))
         except EmptyError as error:
             empty.append(error)
             if not may_be_empty:
@@ -127,7 +145,8 @@ def written_here(name: str, data: bytes, *, column: str) -> Source:
     """
     table = Table(name, Origin(name, data), delimited.Delimited("utf-8-sig", ",", marked=False))
     with table.origin.open() as stream:
-        return _survey(table, table.records(stream), stream, Wanted(column, None))
+        found = _survey(table, table.records(stream), stream, Wanted(column, None))
+    return replace(found, found_by=FoundBy.HEADER)
 
 
 def _origins(cohort: Sequence[str], stdin: BinaryIO | None) -> list[Origin]:
@@ -178,11 +197,14 @@ def _everything(stdin: BinaryIO) -> bytes:
     return data
 
 
-def _understand(origin: Origin, wanted: Wanted) -> Source:
+def _understand(origin: Origin, wanted: Wanted, max_unpacked: int | None) -> Source:
     piped = origin.place if isinstance(origin.place, bytes) else b""
     if origin.ending in _WORKBOOK_ENDINGS or piped.startswith(_WORKBOOKS):
-        return _from_workbook(origin, wanted)
-    is_json = origin.ending in _JSON_ENDINGS or structured.begins_like_json(piped)
+        return _from_workbook(origin, wanted, max_unpacked)
+    with origin.open() as stream:
+        head = stream.read(_BEGINNING) or b""
+    # By its beginning, whatever it is called: exports get their ending from whoever saves them.
+    is_json = structured.begins_like_json(head, is_expected=origin.ending in _JSON_ENDINGS)
     for form in structured.understood(origin) if is_json else delimited.dialects(origin):
         try:
             with origin.open() as stream:
@@ -193,14 +215,14 @@ def _understand(origin: Origin, wanted: Wanted) -> Source:
     raise CohortError(f"{origin.name} is in an encoding that is not recognised: save it in UTF-8.")
 
 
-def _from_workbook(origin: Origin, wanted: Wanted) -> Source:
+def _from_workbook(origin: Origin, wanted: Wanted, max_unpacked: int | None) -> Source:
     """Take the one visible sheet with accounts."""
     from batchreset.cohort.workbook import open_workbook  # noqa: PLC0415  not needed for text files
 
     found: list[Source] = []
     refused: list[UnsuitableError] = []
     with origin.open() as stream:
-        book = open_workbook(stream, origin.name)
+        book = open_workbook(stream, origin.name, max_unpacked)
         sheets = book.visible_sheets()
         for sheet in sheets:
             table = Table(f"{origin.name}#{sheet.sheet}", origin, sheet)
@@ -239,6 +261,13 @@ def _survey(table: Table, records: Iterator[list[str]], stream: HashedStream, wa
             "remove the blank ones."
         ) from None
     last = max(row for row, record in enumerate(chain(head, records), start=1) if is_filled(record))
-    cells = (record[layout.account] for record in head[layout.header_row :] if layout.account < len(record))
-    accounts = (found.text for cell in cells if (found := identifiers.parse(cell)).key)
-    return Source(table, stream.finish(), last - layout.header_row, tuple(islice(accounts, _EXAMPLES)), layout)
+    accounts = (found.text for record in head[layout.header_row :] if (found := layout.account_in(record)).key)
+    examples = tuple(islice(dict.fromkeys(accounts), _EXAMPLES))
+    return Source(table, stream.finish(), last - layout.header_row, examples, _found_by(layout, wanted), layout)
+
+
+def _found_by(layout: Layout, wanted: Wanted) -> FoundBy:
+    if wanted.column:
+        return FoundBy.OPTION
+    is_known = layout.header_row and headers.rank(layout.account_column) is not None
+    return FoundBy.HEADER if is_known else FoundBy.CONTENT

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from batchreset.cohort import delimited, headers
+from batchreset.cohort import charset, delimited, headers
 from batchreset.cohort.reading import Unlike
 from batchreset.errors import CohortError
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from batchreset.cohort.origin import HashedStream, Origin
 
 #: The members that hold the objects: Graph's answers and PowerShell's wrapped arrays, Defender's hunting, and the
-#: domain search of Have I Been Pwned.
-_LISTS = frozenset({"value", "results", "breachsearchresults"})
+#: domain search of Have I Been Pwned; and the one that holds tables, in answers of Azure Monitor's Logs query API.
+_LISTS, _TABLES = frozenset({"value", "results", "breachsearchresults"}), "tables"
 #: Characters of one object.
 _LARGEST = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _BEGINNING = re.compile(r"\s*(?:\[\s*[\[{\"\]]|\{\s*[\"}])")
+_EXPECTED_BEGINNING = re.compile(r"\s*[\[{]")
 _DECODER = json.JSONDecoder()
 
 
@@ -37,6 +38,11 @@ class Structured:
     columns: tuple[str, ...]
     is_headed: ClassVar[bool] = True
 
+    @property
+    def guessed(self) -> str:
+        """The encoding, where it was guessed at."""
+        return charset.guessed(self.encoding)
+
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield the members' names, then each object's members as text. Raises as `Delimited.records` does."""
         yield list(self.columns)
@@ -44,17 +50,17 @@ class Structured:
             yield [cells.get(column, "") for column in self.columns]
 
 
-def begins_like_json(data: bytes) -> bool:
-    """Say whether bytes begin as JSON does, and not as a list of object ids in braces."""
-    head = data[:_CHUNK]
-    return bool(_BEGINNING.match(head.decode(delimited.encodings(head)[0], "replace")))
+def begins_like_json(head: bytes, *, is_expected: bool) -> bool:
+    """Say whether bytes begin as JSON does, and not, unless JSON `is_expected`, as a list of object ids in braces."""
+    beginning = _EXPECTED_BEGINNING if is_expected else _BEGINNING
+    return bool(beginning.match(head.decode(charset.stated(head), "replace")))
 
 
 def understood(origin: Origin) -> Iterator[Structured]:
     """Yield how a JSON file is written; nothing where its encoding is not known. Raises `CohortError` naming it."""
     with origin.open() as stream:
         head = stream.read(_CHUNK) or b""
-    for encoding in delimited.encodings(head):
+    for encoding in charset.encodings(origin, head):
         columns: dict[str, None] = {}
         try:
             with origin.open() as stream:
@@ -75,6 +81,11 @@ def _objects(stream: HashedStream, encoding: str, name: str) -> Iterator[dict[st
         text.item += 1
         if not isinstance(value, dict | str | None):
             raise CohortError(f"{name}, item {text.item}: neither an object nor a text, so it names no account.")
+        if isinstance(value, dict) and _is_by_alias(value):
+            raise CohortError(
+                f"{name} has aliases without their domain, as the API of Have I Been Pwned answers: give a list with "
+                "alias@domain in each line, or the domain search as it is downloaded, which names both."
+            )
         cells = {"account": value or ""} if not isinstance(value, dict) else _cells(value)
         whole = "".join((*cells, *cells.values()))
         if "\0" in whole or not _is_unicode(whole):
@@ -93,6 +104,13 @@ def _cells(item: dict[str, Any]) -> dict[str, str]:
             cells[f"Target{number}UserPrincipalName"] = _text(target.get("userPrincipalName"))
             cells[f"Target{number}ObjectId"] = _text(target.get("id"))
     return cells
+
+
+def _is_by_alias(item: dict[str, Any]) -> bool:
+    """Say whether each member is a list of names: the breaches of an alias, which stands as the member's own name."""
+    lists = [each for each in item.values() if isinstance(each, list) and each]
+    is_listed = bool(item) and len(lists) == len(item) and all(isinstance(name, str) for each in lists for name in each)
+    return is_listed and all(headers.rank(alias) is None for alias in item)
 
 
 def _text(value: Any) -> str:
@@ -158,6 +176,9 @@ def _document(text: _Text) -> Iterator[Any]:
         if headers.fold(name) in _LISTS and text.peek() == "[":
             yield from _elements(text)
             has_list = True
+        elif headers.fold(name) == _TABLES and text.peek() == "[":
+            yield from _tables(text)
+            has_list = True
         else:
             members[name] = text.value()
         if has_list:
@@ -169,6 +190,41 @@ def _document(text: _Text) -> Iterator[Any]:
     text.expect("}")
     if not has_list:
         yield members
+
+
+def _tables(text: _Text) -> Iterator[Any]:
+    """Yield each row of each table as an object."""
+    text.expect("[")
+    while text.peek() == "{":
+        yield from _table(text)
+        if not text.take(","):
+            break
+    text.expect("]")
+
+
+def _table(text: _Text) -> Iterator[Any]:
+    columns: list[str] = []
+    text.expect("{")
+    while text.peek() == '"':
+        member = headers.fold(text.value())
+        text.expect(":")
+        if member == "rows" and not columns:
+            raise text.malformed()  # nobody knows yet what its cells are
+        if member == "rows":
+            for row in _elements(text):
+                if not isinstance(row, list):
+                    raise text.malformed()
+                yield dict(zip(columns, row, strict=False))
+        elif member == "columns":
+            try:
+                columns = [str(column["name"]) for column in text.value()]
+            except (TypeError, KeyError):
+                raise text.malformed() from None
+        else:
+            text.value()
+        if not text.take(","):
+            break
+    text.expect("}")
 
 
 class _Text:

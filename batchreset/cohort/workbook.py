@@ -12,7 +12,8 @@ from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, Shee
 
 from batchreset.cohort import compound, opendocument, unpacking
 from batchreset.cohort.reading import Unlike
-from batchreset.cohort.unpacking import damaged, too_large
+from batchreset.cohort.unpacking import Limit, UnpacksTooFarError, damaged, too_large
+from batchreset.errors import CohortError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ _EXACT = 1e15
 _HELD = 128 * 1024 * 1024
 #: Cells between a sheet's corners up to which it is held: calamine makes room for each, empty ones too.
 _HELD_CELLS = 20_000_000
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Sheet:
     sheet: str
     is_held: bool
     is_headed: ClassVar[bool] = False
+    guessed: ClassVar[str] = ""
 
     def records(self, stream: HashedStream, name: str) -> Iterator[list[str]]:
         """Yield each record's cells as text, from the first row of a sheet that was found fit to be read."""
@@ -52,20 +55,39 @@ class Workbook(Protocol):
         """Yield each record's cells as text, from the sheet's first row. Raises `CohortError` where it is damaged."""
 
 
-def open_workbook(stream: HashedStream, name: str) -> Workbook:
-    """Open a workbook. Raises `CohortError` naming it when it cannot be read, or is larger than any should be."""
-    data = stream.read() or b""
+def open_workbook(stream: HashedStream, name: str, most: int | None = None) -> Workbook:
+    """Open a workbook. Raises `CohortError` naming it when it cannot be read, or is larger than any should be.
+
+    `most` is how many bytes it may unpack to, where somebody says so.
+    """
+    limit = Limit(most)
+    data = _whole(stream, name, limit)
     is_xlsx = False
     if data.startswith(compound.MAGIC):
-        found = compound.extent(data, name)
+        found = compound.extent(data, name, limit)
     elif opendocument.is_one(data):
-        found = opendocument.extent(data, name)
+        found = opendocument.extent(data, name, limit)
     else:
-        found, is_xlsx = unpacking.extent(data, name), True
+        found, is_xlsx = unpacking.extent(data, name, limit), True
     is_held = found.unpacked <= _HELD and found.cells <= _HELD_CELLS
     if not is_held and not is_xlsx:
-        raise too_large(name)
+        raise CohortError(
+            f"{name} is too large when unpacked, for a workbook that is no .xlsx: save the sheet with the accounts as "
+            "CSV, or the workbook as .xlsx."
+        )
     return _opened(data, name, is_held=is_held)
+
+
+def _whole(stream: HashedStream, name: str, limit: Limit) -> bytes:
+    """Read a workbook, no further than it may unpack to: packed it is not larger."""
+    content = io.BytesIO()
+    try:
+        while chunk := stream.read(_CHUNK):
+            content.write(chunk)
+            limit.check(content.tell(), content.tell())
+    except UnpacksTooFarError as error:
+        raise too_large(name, limit, error) from None
+    return content.getvalue()
 
 
 def _opened(data: bytes, name: str, *, is_held: bool) -> Workbook:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from batchreset.clock import timestamp
 from batchreset.engine import events
 from batchreset.errors import DirectoryError, SignInError
-from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
+from batchreset.graph.directory import LookUpRefusedError
+from batchreset.graph.queries import LOOKUP_SIZE
 from batchreset.status.changes import logged, witnessed
 from batchreset.status.evidence import unwitnessed
 

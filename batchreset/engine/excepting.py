@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -10,27 +9,23 @@ from typing import TYPE_CHECKING
 
 from batchreset import cohort
 from batchreset.engine.faults import plain_errors
-from batchreset.engine.gathering import groups, recorded, users_in
-from batchreset.errors import CohortError, DirectoryError, UsageError
+from batchreset.engine.finding import find
+from batchreset.engine.gathering import groups, most_unpacked, recorded, users_in
+from batchreset.errors import CohortError, UsageError
 from batchreset.graph.answers import text_in
-from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
 from batchreset.model import Reason
+from batchreset.policy.lookups import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Account
     from batchreset.settings import Settings
     from batchreset.status.record import SourceRecord
 
-#: $batch requests under way at once.
-_BATCHES = 4
 #: Of names that are not found, as many are listed; more of them than this share look like the wrong column.
 _LISTED = 5
 _FEW = 0.1
-#: Of what names nobody, a line's worth.
-_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ def named(settings: Settings) -> Named:
         if path == "-":
             raise UsageError("--except -: standard input can only be the cohort; save the exceptions to a file.")
         try:
-            source = understood(path, settings.column)
+            source = understood(path, settings)
         except CohortError as error:
             # Not an empty cohort, which may be well: exceptions that are gone would be reset.
             raise CohortError(f"--except {error}") from error
@@ -73,7 +68,7 @@ def named(settings: Settings) -> Named:
             if key:
                 found.setdefault(key, source.name)
             elif reason != Reason.BLANK or any(json.loads(others).values()):
-                shown = f"'{identifier[:_SHOWN]}'" if identifier and identifier.isprintable() else "its cell"
+                shown = f"'{identifier}'" if identifier and identifier.isprintable() else "its cell"
                 raise CohortError(
                     f"--except {source.name}, row {row}: {shown} in column '{source.account_column}' names no account, "
                     "so nobody knows who is to be left out; correct or remove this row."
@@ -82,14 +77,14 @@ def named(settings: Settings) -> Named:
     return Named(found, tuple(files))
 
 
-def understood(path: str, column: str | None) -> cohort.Source:
+def understood(path: str, settings: Settings) -> cohort.Source:
     """Understand a file of exceptions: it may have the cohort's column, or another."""
     try:
-        return cohort.inspect([path], column=column)[0]
+        return cohort.inspect([path], column=settings.column, max_unpacked=most_unpacked(settings))[0]
     except cohort.UnsuitableError:
-        if column is None:
+        if settings.column is None:
             raise
-        return cohort.inspect([path])[0]
+        return cohort.inspect([path], max_unpacked=most_unpacked(settings))[0]
 
 
 def _rows(source: cohort.Source) -> Iterator[tuple[int, str, str, str, str]]:
@@ -98,15 +93,16 @@ def _rows(source: cohort.Source) -> Iterator[tuple[int, str, str, str, str]]:
 
 
 async def exceptions(directory: Directory, in_files: Named, settings: Settings) -> Exceptions:
-    """Find out who is left out: accounts that files name, under both their names, and members of groups.
+    """Find out who is left out: accounts that files name, all that may be meant, and members of groups.
 
     Raises `RefusedError` where a group is not found or has nobody in it, or something may not be read.
     """
-    keys = {key: f"named in {source}" for key, source in in_files.keys.items()}
-    known = await _find(directory, [*keys], settings)
+    keys = {plain(key): f"named in {source}" for key, source in in_files.keys.items()}
+    with plain_errors(settings.out):
+        known = await find(directory, [*in_files.keys], "The accounts of --except")
     for key, accounts in known.items():
         for account in accounts:
-            keys.setdefault(account.object_id.lower(), keys[key])
+            keys.setdefault(account.object_id.lower(), keys[plain(key)])
     for group in await groups(directory, settings.except_group, "--except-group"):
         users = await users_in(directory, group, "--except-group")
         if not users:
@@ -126,30 +122,10 @@ def _unknown(in_files: Mapping[str, str], known: Collection[str]) -> tuple[tuple
     for source, total in Counter(in_files.values()).items():
         missing = [key for key, its_source in in_files.items() if its_source == source and key not in known]
         if missing:
-            listed = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
+            listed = ", ".join(map(plain, missing[:_LISTED])) + (", ..." if len(missing) > _LISTED else "")
             sentence = (
                 f"Of the {total:,} accounts that --except {source} leaves out, {len(missing):,} are not in this tenant "
                 f"({listed}): whoever is meant by them is not left out."
             )
             sentences[len(missing) > _FEW * total].append(sentence)
     return tuple(sentences[False]), tuple(sentences[True])
-
-
-async def _find(directory: Directory, keys: Sequence[str], settings: Settings) -> dict[str, tuple[Account, ...]]:
-    """Look accounts up, however many; return those found, by key."""
-    places = asyncio.Semaphore(_BATCHES)
-
-    async def find(chunk: Sequence[str]) -> dict[str, tuple[Account, ...]]:
-        async with places:
-            return await directory.find(chunk)
-
-    chunks = [keys[start : start + LOOKUP_SIZE] for start in range(0, len(keys), LOOKUP_SIZE)]
-    try:
-        with plain_errors(settings.out):
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(find(chunk)) for chunk in chunks]
-    except LookUpRefusedError as error:
-        raise DirectoryError(
-            f"The accounts of --except may not be read ({error}); nothing was sent. User.Read.All allows it."
-        ) from error
-    return {key: accounts for task in tasks for key, accounts in task.result().items()}

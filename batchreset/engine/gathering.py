@@ -23,6 +23,7 @@ from batchreset.policy.naming import file_names
 from batchreset.report.guard import guard
 from batchreset.settings import IfEmpty
 from batchreset.status.record import SourceRecord
+from batchreset.values import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -49,8 +50,9 @@ class Listed:
 def files(paths: Sequence[str], settings: Settings, stdin: BinaryIO | None = None) -> tuple[cohort.Source, ...]:
     """Understand the cohort's files, which there may be none of where the directory is to list accounts.
 
-    Raises as `cohort.inspect` does, and `UsageError` where nothing at all names the cohort.
+    Raises as `cohort.inspect` does, and `UsageError` where nothing at all names the cohort or --where is no expression.
     """
+    where = meant(settings)
     has_lists = bool(settings.group or settings.risky_users)
     if not paths:
         if not has_lists:
@@ -60,17 +62,44 @@ def files(paths: Sequence[str], settings: Settings, stdin: BinaryIO | None = Non
         return ()
     may_be_empty = settings.if_empty is IfEmpty.OK
     try:
-        return cohort.inspect(
-            paths,
-            column=settings.column,
-            password_column=settings.password_column,
-            stdin=stdin,
-            may_be_empty=may_be_empty,
-        )
+        found = understood(paths, settings, stdin, may_be_empty=may_be_empty)
     except cohort.EmptyError:
         if may_be_empty and has_lists:
             return ()
         raise
+    refuse_unknown(found, where)
+    return found
+
+
+def understood(
+    paths: Sequence[str], settings: Settings, stdin: BinaryIO | None = None, *, may_be_empty: bool = False
+) -> tuple[cohort.Source, ...]:
+    """Understand files as these settings say. Raises as `cohort.inspect` does."""
+    return cohort.inspect(
+        paths,
+        column=settings.column,
+        password_column=settings.password_column,
+        stdin=stdin,
+        may_be_empty=may_be_empty,
+        max_unpacked=most_unpacked(settings),
+    )
+
+
+def most_unpacked(settings: Settings) -> int | None:
+    """Return the bytes that a workbook may unpack to; None where that is not set."""
+    return None if settings.max_unpacked is None else size(settings.max_unpacked, "--max-unpacked")
+
+
+def meant(settings: Settings) -> cohort.Where | None:
+    """Understand --where. Raises `UsageError`."""
+    return cohort.Where.parse(settings.where) if settings.where is not None else None
+
+
+def refuse_unknown(sources: Iterable[cohort.Source], where: cohort.Where | None) -> None:
+    """Raise `CohortError` where --where names a column that one of these does not have."""
+    if where:
+        for source in sources:
+            where.refuse_unknown(source.name, (source.account_column, *source.columns))
 
 
 async def lists(
@@ -99,11 +128,20 @@ async def lists(
     return filled
 
 
-def recorded(source: cohort.Source) -> SourceRecord:
-    """Return what the run keeps of a file."""
+def recorded(source: cohort.Source, told: Mapping[str, int] | None = None) -> SourceRecord:
+    """Return what the run keeps of a file; `told` is what its rows name, as `rows.tally` counts them."""
     place = source.table.origin.place
-    path = None if isinstance(place, bytes) else str(place)
-    return SourceRecord(source.name, source.sha256, source.records, source.account_column, path)
+    return SourceRecord(
+        source.name,
+        source.sha256,
+        source.records,
+        source.account_column,
+        path=None if isinstance(place, bytes) else str(place),
+        found_by=source.found_by,
+        examples=source.examples,
+        encoding=source.table.form.guessed,
+        **(told or {}),
+    )
 
 
 def save(listed: Sequence[Listed], folder: Path, given: Sequence[cohort.Source]) -> tuple[cohort.Source, ...]:

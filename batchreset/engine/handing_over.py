@@ -16,6 +16,7 @@ from batchreset.clock import timestamp
 from batchreset.cohort.contacts import addresses_in, contact_column, is_own
 from batchreset.engine.passwords import note_opening, opened
 from batchreset.engine.trail import noted
+from batchreset.policy.lookups import plain
 from batchreset.status import record
 from batchreset.status.schema import candidates, resets
 
@@ -117,7 +118,7 @@ def prepare(engine: Engine, key: RunKey, wanted: Wanted) -> Prepared:
         # Of all rows: who is wanted does not change which column says how to reach people.
         cells = map(json.loads, connection.execute(select(resets.c.cohort)).scalars())
         column = contact_column(run.cohort_columns, cells, wanted.contact)
-        keys = {line.id: line.key for line in connection.execute(select(resets.c.id, resets.c.key))}
+        keys = {line.id: plain(line.key) for line in connection.execute(select(resets.c.id, resets.c.key))}
     accounts = set().union(*(addresses_in(name) for name in (*keys.values(), *(group[0].user for group in by_row))))
     ready: list[Handover] = []
     left_out: dict[Why, list[OpenedPassword]] = {}

@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from batchreset.cohort import Where
     from batchreset.vault.sealing import Sealer
 
 
-def load(engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None) -> None:
-    """Put the cohort's rows into the table, a chunk at a time; passwords that came with it are sealed on the way."""
+def load(
+    engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None, where: Where | None = None
+) -> dict[str, dict[str, int]]:
+    """Put the cohort's rows into the table, a chunk at a time, and say by source what they name, as `rows.tally` does.
+
+    Passwords that came with it are sealed on the way, but for those of rows that `where` leaves out. Raises as
+    `cohort.read` does, and `EmptyError` where no row is meant.
+    """
     number = 0
     with engine.begin() as connection:
         for source in sources:
             seal = (lambda text: sealer.seal(Secret(text))) if sealer is not None else None
-            for chunk in cohort.read(source, seal=seal):
+            for chunk in cohort.read(source, seal=seal, where=where):
                 lines, given = [], []
                 for row, identifier, key, reason, extra, sealed in chunk[
                     ["row", "identifier", "key", "reason", "cohort", "sealed"]
@@ -45,3 +52,7 @@ def load(engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None
                         )
                 rows.insert_rows(connection, lines)
                 rows.insert_candidates(connection, given)
+        told = rows.tally(connection)
+    if where and not any(each["accounts"] or each["invalid"] for each in told.values()):
+        raise cohort.EmptyError(f"--where {where.text}: this is true for none of the {number:,} rows of the cohort.")
+    return told

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from batchreset.engine.plan import Plan
     from batchreset.settings import Settings
+    from batchreset.status.record import SourceRecord
 
 #: Names in a sentence of the page; the rest of them is counted.
 _NAMED = 5
@@ -36,6 +37,8 @@ _SESSIONS = {
     RevokeSessions.AFTER: "revoked once the reset has succeeded",
     RevokeSessions.BOTH: "revoked before the reset, and again once it has succeeded",
 }
+#: What named the column of accounts.
+_FOUND_BY = {"header": "its header", "content": "its content", "--column": "--column"}
 _DUE = {
     Step.REVOKE: "sessions of {} are not revoked yet",
     Step.ENABLE: "sign-in is to be opened again for {}",
@@ -60,10 +63,8 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
     told = [
         ("tenant", line.operator.tenant_text),
         ("signed in as", line.operator.user),
-        *(
-            ("cohort", f"{source.name}: {source.records:,} rows, accounts in column {source.column}")
-            for source in line.sources
-        ),
+        *(("cohort", source_text(source)) for source in line.sources),
+        ("where", _where(plan)),
         ("to be reset", _who(plan)),
         ("order", _order(plan)),
         ("route", f"{line.method}, {plan.because}{_ROUTE_NOTES.get(line.method, '')}"),
@@ -111,6 +112,21 @@ def passwords_text(settings: Settings) -> str:
     return told + ("; none is kept" if settings.discard_passwords else "")
 
 
+def source_text(source: SourceRecord) -> str:
+    """Say what an input holds, and by what its accounts are named; lines that repeat accounts come to one number."""
+    if source.accounts is None:  # of a table of before it was counted
+        return f"{source.name}: {source.records:,} rows, accounts in column {source.column}"
+    told = accounts(source.accounts)
+    if source.records != source.accounts:
+        told = f"{source.records:,} line{'' if source.records == 1 else 's'}, {told}"
+    aside = {"blank": source.blank, "invalid": source.invalid, "left out by --where": source.not_selected}
+    if any(aside.values()):
+        told += f" ({', '.join(f'{number:,} {word}' for word, number in aside.items() if number)})"
+    examples = f", for example {', '.join(source.examples)}" if source.examples else ""
+    guess = f"; read as {source.encoding}, which is a guess" if source.encoding else ""
+    return f'{source.name}: {told}, from column "{source.column}" (by {_FOUND_BY[source.found_by]}){examples}{guess}'
+
+
 def due_texts(plan: Plan) -> list[str]:
     """Say what is yet to be done about accounts that have been reset."""
     return [_DUE[step].format(accounts(number)) for step, number in plan.due.items() if number]
@@ -124,6 +140,13 @@ def _who(plan: Plan) -> str:
     if kinds:
         told += f": {', '.join(kinds)}"
     return told + (f"; of them {', '.join(marks)}" if marks else "")
+
+
+def _where(plan: Plan) -> str:
+    """Say which rows the run is about."""
+    wanted = " ".join((plan.record.settings.get("where") or "").split())
+    left_out = sum(source.not_selected for source in plan.record.sources)
+    return f"{wanted} (--where), which leaves out {left_out:,} of {plan.record.records:,} rows" if wanted else ""
 
 
 def _order(plan: Plan) -> str:

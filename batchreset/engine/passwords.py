@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from batchreset.engine.trail import noted
 from batchreset.errors import SettingsError
 from batchreset.model import IN_FLIGHT, Fate, Outcome, State, outcome_of
+from batchreset.policy.lookups import spelt
 from batchreset.status import record
 from batchreset.status.schema import candidates, resets
 
@@ -53,7 +54,8 @@ def opened(
 ) -> Iterator[OpenedPassword]:
     """Yield every password that is, or may be, in force, in input order.
 
-    With `only`, those of rows of that outcome; with `user`, those of one account, by its UPN or object id.
+    With `only`, those of rows of that outcome; with `user`, those of one account, by its UPN or object id, or as the
+    cohort names it.
     """
     query = (
         select(
@@ -106,7 +108,7 @@ def why_none(engine: Engine, user: str, only: Outcome | None) -> str:
     """Say in a sentence why there is no password of this account to open."""
     query = (
         select(resets.c.source, resets.c.row, resets.c.state, resets.c.reason)
-        .where(_names(user) | (resets.c.key == user.strip().lower()))
+        .where(_names(user))
         # What became of an account stands in its first row; those that repeat it are left out.
         .order_by(resets.c.id)
     )
@@ -161,4 +163,4 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def _names(user: str) -> ColumnElement[bool]:
     name = user.strip().lower()
-    return or_(func.lower(resets.c.user) == name, func.lower(resets.c.object_id) == name)
+    return or_(func.lower(resets.c.user) == name, func.lower(resets.c.object_id) == name, resets.c.key.in_(spelt(user)))

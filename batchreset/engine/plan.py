@@ -149,8 +149,10 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
                 if key is not None:
                     key.store(draft, openers or keys.own_opener())
                 sources = gathering.save(listed, draft, files)
+                where = gathering.meant(settings)
+                gathering.refuse_unknown(sources, where)
                 ordering.refuse_unknown(sources, settings.order_by)
-                load(engine, sources, Sealer(key.recipient) if key and settings.password_column else None)
+                told = load(engine, sources, Sealer(key.recipient) if key and settings.password_column else None, where)
                 with engine.begin() as connection:
                     excepted.write(connection, exceptions.keys)
                 rules, unchecked = await rules_for(engine, directory, operator, method, settings)
@@ -167,7 +169,7 @@ async def make(inputs: Inputs, settings: Settings) -> Plan:
                 exclude_repeats(engine, by_object_id=True)
                 ordering.arrange(engine, sources, settings.order_by)
                 recorded = replace(
-                    _record(run_id, settings, sources, operator),
+                    _record(run_id, settings, sources, told, operator),
                     method=method,
                     rehearsal=inputs.rehearsal,
                     unchecked=(*unchecked, *exceptions.unchecked),
@@ -283,7 +285,13 @@ def _counting(progress: Callable[[str], None]) -> Callable[[int], None]:
     return lambda done: progress(f"looked up {done:,} accounts")
 
 
-def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], operator: Operator) -> record.RunRecord:
+def _record(
+    run_id: str,
+    settings: Settings,
+    sources: Sequence[cohort.Source],
+    told: Mapping[str, Mapping[str, int]],
+    operator: Operator,
+) -> record.RunRecord:
     columns = dict.fromkeys(column for source in sources for column in source.columns)
     return record.RunRecord(
         run_id=run_id,
@@ -291,7 +299,7 @@ def _record(run_id: str, settings: Settings, sources: Sequence[cohort.Source], o
         graph_url=settings.graph_root,
         method=settings.method,
         settings=settings.recorded(),
-        sources=tuple(map(gathering.recorded, sources)),
+        sources=tuple(gathering.recorded(source, told.get(source.name)) for source in sources),
         cohort_columns=tuple(columns),
         ticket=settings.ticket,
         justification=settings.justification,

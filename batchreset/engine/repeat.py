@@ -41,6 +41,7 @@ def finished_earlier(plan: Plan) -> Earlier | None:
             and not told["rehearsal"]
             and told["tenant"]["id"] == plan.record.operator.tenant_id
             and {source["sha256"] for source in told["cohort"]["sources"]} == same
+            and told["cohort"].get("where") == plan.record.settings.get("where")
         ):
             were_at_risk = bool(plan.record.settings.get("risky_users"))
             return Earlier(told["run_id"], told["finished_at"], told["counts"][Outcome.SUCCEEDED], were_at_risk)

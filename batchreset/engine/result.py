@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchreset.report import Summary
 
 #: Exclusions that nobody needs to look at.
-_AS_INTENDED = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.PROTECTED})
+AS_INTENDED = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.NOT_SELECTED, Reason.PROTECTED})
 
 FINISHED, WITH_FAILURES, HALTED, WITH_EXCLUSIONS, INTERRUPTED = 0, 3, 4, 6, 130
 
@@ -53,6 +53,6 @@ def exit_status(summary: Summary, accepted: Collection[str]) -> int:
     if counts[Outcome.FAILED] or counts[Outcome.UNRESOLVED] or counts[Outcome.NOT_ATTEMPTED]:
         return WITH_FAILURES
     left_out = counts[Outcome.EXCLUDED] - sum(
-        count for reason, count in summary.reasons.items() if reason in _AS_INTENDED or reason in accepted
+        count for reason, count in summary.reasons.items() if reason in AS_INTENDED or reason in accepted
     )
     return WITH_EXCLUSIONS if left_out > 0 else FINISHED

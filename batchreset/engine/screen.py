@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchreset.cohort.identifiers import parse
+from batchreset.engine.finding import AT_ONCE, find
 from batchreset.errors import DirectoryError, RefusedError, SignInError
 from batchreset.graph.answers import text_in
-from batchreset.graph.directory import LOOKUP_SIZE, LookUpRefusedError
+from batchreset.graph.directory import LookUpRefusedError
 from batchreset.graph.groups import find_group, members
+from batchreset.graph.queries import LOOKUP_SIZE
 from batchreset.graph.roles import holders
+from batchreset.policy.lookups import plain
 from batchreset.policy.permissions import cannot_go_with_it
-from batchreset.policy.screening import Rules, marks, screen
+from batchreset.policy.screening import Rules, marks, screen, unclear
 from batchreset.status import excepted
 from batchreset.status.screening import Screened, screened, unscreened
 
@@ -24,13 +27,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from batchreset.graph.directory import Directory
-    from batchreset.model import Account, Method, Operator, State
+    from batchreset.model import Method, Operator, State
     from batchreset.policy.screening import Exclusion
     from batchreset.settings import Settings
     from batchreset.status.screening import Unscreened
-
-#: $batch requests under way at once.
-_BATCHES = 4
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ async def rules_for(
 
     Whom the run in the status table excepts, is protected like those whom the settings name.
 
-    Raises `DirectoryError` where accounts may not be read.
+    Raises `DirectoryError`, perhaps in a group, where accounts may not be read.
     """
     bearer = await directory.bearer()
     held, unread = await holders(directory)
@@ -74,19 +74,16 @@ async def _domains(directory: Directory) -> tuple[dict[str, bool], tuple[str, ..
 
 
 async def _protected_by_name(directory: Directory, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Look up who is protected, to know them by both their names; whom nobody knows is nobody."""
+    """Look up who is protected, to know them by object id: whoever may be meant; whom nobody knows is nobody."""
     keys = {parse(name).key or name.strip().lower(): name for name in names}
-    asked = [key for key in keys if parse(key).key]
-    found: dict[str, tuple[Account, ...]] = {}
-    for start in range(0, len(asked), LOOKUP_SIZE):
-        found |= await _find(directory, asked[start : start + LOOKUP_SIZE])
+    found = await find(directory, [key for key in keys if parse(key).key])
     known = [account.object_id.lower() for accounts in found.values() for account in accounts]
     unknown = [
         f"--protect {name}: nobody in this tenant has this name, so nobody is protected by it; check its spelling."
         for key, name in keys.items()
         if key not in found
     ]
-    return dict.fromkeys((*keys, *known), "named by --protect"), unknown
+    return dict.fromkeys((*map(plain, keys), *known), "named by --protect"), unknown
 
 
 async def _protected_by_group(directory: Directory, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -128,21 +125,24 @@ async def screen_rows(
 
     Raises `DirectoryError`, in a group, when accounts may not be read: what is sent is keyed by object id.
     """
-    places = asyncio.Semaphore(_BATCHES)
+    places = asyncio.Semaphore(AT_ONCE)
     findings = Findings()
 
     async def look_up(chunk: list[Unscreened]) -> None:
         try:
-            found = await _find(directory, [row.key for row in chunk])
+            found = await find(directory, [row.key for row in chunk])
         finally:
             places.release()
         known = []
         for row in chunk:
-            accounts = [row.as_it_was(account) for account in found.get(row.key, ())]
-            if (exclusion := screen(accounts, rules)) is not None:
+            accounts = found.get(row.key, ())
+            exclusion = unclear(row.key, accounts)
+            if exclusion is None:
+                account = row.as_it_was(accounts[0])
+                exclusion = screen(account, rules)
+                known.append(Screened(row.id, account, marks(account, rules)))
+            if exclusion is not None:
                 findings.left_out[row.id] = exclusion
-            if len(accounts) == 1:
-                known.append(Screened(row.id, accounts[0], marks(accounts[0], rules)))
         screened(engine, known)
         findings.looked_up += len(chunk)
         progress(findings.looked_up)
@@ -152,12 +152,3 @@ async def screen_rows(
             await places.acquire()
             group.create_task(look_up(chunk))
     return findings
-
-
-async def _find(directory: Directory, keys: Sequence[str]) -> dict[str, tuple[Account, ...]]:
-    try:
-        return await directory.find(keys)
-    except LookUpRefusedError as error:
-        raise DirectoryError(
-            f"Accounts may not be read ({error}); nothing was sent. User.Read.All allows it."
-        ) from error

@@ -7,9 +7,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from batchreset import cohort
 from batchreset.clock import seconds_since
-from batchreset.engine import excepting
+from batchreset.engine import excepting, gathering
 from batchreset.errors import CohortError, RefusedError
 from batchreset.model import RunState
 from batchreset.values import seconds
@@ -17,6 +16,7 @@ from batchreset.values import seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from batchreset import cohort
     from batchreset.model import Operator
     from batchreset.settings import Settings
     from batchreset.status.record import RunRecord, SourceRecord
@@ -44,7 +44,7 @@ def differences(line: RunRecord, operator: Operator, settings: Settings) -> tupl
                 f"it was planned on {when} UTC, which is longer ago than --max-plan-age {settings.max_plan_age}"
             )
         found += _all_changed("its cohort", line.sources, partial(_as_cohort, settings=settings))
-        found += _all_changed("--except", line.exceptions, partial(excepting.understood, column=settings.column))
+        found += _all_changed("--except", line.exceptions, partial(excepting.understood, settings=settings))
     return tuple(found)
 
 
@@ -66,7 +66,7 @@ def _all_changed(what: str, sources: Iterable[SourceRecord], understood: Underst
 
 
 def _as_cohort(path: str, settings: Settings) -> cohort.Source:
-    return cohort.inspect([path], column=settings.column, password_column=settings.password_column)[0]
+    return gathering.understood([path], settings)[0]
 
 
 def _changed(what: str, source: SourceRecord, understood: Understand) -> str | None:

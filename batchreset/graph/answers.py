@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict
 
 from batchreset.model import Account, Kind
+from batchreset.policy.lookups import BY_MAIL, address_keys, logon_keys
 from batchreset.policy.verdict import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterator
 
 #: What is asked of each account.
 SELECT = (
     *("id", "userPrincipalName", "displayName", "accountEnabled", "userType", "creationType", "identities"),
-    *("onPremisesSyncEnabled", "onPremisesDomainName", "isManagementRestricted", "passwordPolicies"),
+    *("onPremisesSyncEnabled", "onPremisesDomainName", "onPremisesSamAccountName"),
+    *("isManagementRestricted", "passwordPolicies"),
     *("lastPasswordChangeDateTime", "signInSessionsValidFromDateTime", "mail", "proxyAddresses"),
 )
 _NUMBER = re.compile(r"0|[1-9][0-9]?", re.ASCII)
@@ -70,8 +72,23 @@ def _account(user: dict[str, Any]) -> Account:
         domain=home.lower() if kind is Kind.SYNCHRONISED else "",
         is_restricted=user.get("isManagementRestricted") is True,
         is_lasting="disablepasswordexpiration" in text_in(user, "passwordPolicies").lower(),
+        names=frozenset(_names(user)),
         said=json.dumps({each: user[each] for each in SELECT if each in user}, ensure_ascii=False),
     )
+
+
+def _names(user: dict[str, Any]) -> Iterator[str]:
+    """Yield the keys that an account goes by. Of its proxy addresses those count at which mail is received."""
+    yield text_in(user, "id").lower()
+    yield text_in(user, "userPrincipalName").lower()
+    proxies = (text for text in _proxy_addresses(user) if text[: len(BY_MAIL)].lower() == BY_MAIL)
+    yield from address_keys((text_in(user, "mail"), *(text[len(BY_MAIL) :] for text in proxies)))
+    yield from logon_keys(text_in(user, "onPremisesSamAccountName"), text_in(user, "onPremisesDomainName"))
+
+
+def _proxy_addresses(user: dict[str, Any]) -> list[str]:
+    told = user.get("proxyAddresses")
+    return [text for text in told if isinstance(text, str)] if isinstance(told, list) else []
 
 
 def _kind(user: dict[str, Any]) -> Kind:
@@ -101,9 +118,8 @@ def _mailboxes(user: dict[str, Any]) -> tuple[str, ...]:
 
     Those are `mail` and `proxyAddresses`, `SMTP:` or the like taken off. `otherMails` are the alternative ones.
     """
-    proxies = user.get("proxyAddresses")
-    told = [text_in(user, "mail"), *(proxies if isinstance(proxies, list) else ())]
-    addresses = (text.rpartition(":")[2].strip().lower() for text in told if isinstance(text, str))
+    told = (text_in(user, "mail"), *_proxy_addresses(user))
+    addresses = (text.rpartition(":")[2].strip().lower() for text in told)
     return tuple(dict.fromkeys(address for address in addresses if "@" in address))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -10,11 +9,13 @@ from urllib.parse import quote
 from batchreset.auth.bearer import read
 from batchreset.clock import utc_now
 from batchreset.errors import DirectoryError, SignInError
-from batchreset.graph.answers import SELECT, accounts, children, role_name, text_in, values_in
+from batchreset.graph import queries
+from batchreset.graph.answers import accounts, children, role_name, text_in, values_in
 from batchreset.graph.retry import until_decided
 from batchreset.graph.session import MAX_BATCH_BODY
 from batchreset.model import Operator, Reason
 from batchreset.policy.attempts import MOST_TRANSIENT, backoff
+from batchreset.policy.lookups import BY_MAIL
 from batchreset.policy.verdict import (
     Accepted,
     Ambiguous,
@@ -28,19 +29,14 @@ from batchreset.policy.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from batchreset.auth.bearer import Bearer
+    from batchreset.graph.queries import Query
     from batchreset.graph.session import Exchange, GraphSession
     from batchreset.graph.turnstile import Turnstile
     from batchreset.model import Account
     from batchreset.policy.verdict import Result
-
-#: Microsoft's limits: values in one `in (...)`, requests in one $batch.
-IN_VALUES = 15
-BATCH_REQUESTS = 20
-#: Accounts that one $batch looks up.
-LOOKUP_SIZE = IN_VALUES * BATCH_REQUESTS
 
 #: Pages of a collection: a hundred thousand entries, where a page holds a hundred.
 _MOST_PAGES = 1000
@@ -153,18 +149,34 @@ class Directory:
         }
 
     async def find(self, keys: Sequence[str]) -> dict[str, tuple[Account, ...]]:
-        """Look up to `LOOKUP_SIZE` accounts up by UPN or object id; return those found by key, mostly one for each.
+        """Look accounts up by keys as `policy.lookups` has them; return those found by key, mostly one for each.
 
-        Keys are in lower case (`str.lower`). One $batch, its children retried one by one as they are throttled.
+        What may be an address of a mailbox is looked up as a user principal name first. Where nobody has that name, or
+        who has it does not receive the mail, a second round adds whose mailbox it is: somebody else's, perhaps.
         """
-        found: dict[str, dict[str, Account]] = defaultdict(dict)
-        pending = dict(enumerate(_filters(keys)))
+        names = {key: key.removeprefix(BY_MAIL) for key in keys}
+        found = queries.going_by(names, await self._users(queries.by_names(names.values())))
+        if others := queries.unreached(keys, found):
+            reached = queries.going_by({key: key for key in others}, await self._users(queries.by_mail(others)))
+            found = queries.together(found, reached)
+        return {key: found[key] for key in keys if key in found}
+
+    async def _users(self, asked: Iterable[Query]) -> list[Account]:
+        """Return whom these queries find, as many in one $batch as it takes."""
+        return [user for some in queries.batches(asked) for user in await self._batch(some)]
+
+    async def _batch(self, asked: Sequence[Query]) -> list[Account]:
+        """Send one $batch, its children retried one by one as they are throttled; return whom they find."""
+        found: list[Account] = []
+        pending = dict(enumerate(asked))
+        further: list[tuple[str, Query]] = []
         tries = 0
 
         async def attempt() -> _Try:
             nonlocal tries
             stamp = await self._turnstile.permit()
-            exchange = await self._graph.send("POST", "/$batch", body=_batch(pending), max_body=MAX_BATCH_BODY)
+            body = {"requests": [query.child(number) for number, query in pending.items()]}
+            exchange = await self._graph.send("POST", "/$batch", body=body, max_body=MAX_BATCH_BODY)
             self._journal(exchange)
             verdict = judge(exchange.result, utc_now())
             told: list[tuple[Verdict, Result]] = [(verdict, exchange.result)]
@@ -174,10 +186,10 @@ class Directory:
                     told.append((child, answer))
                     users = accounts(answer.body) if isinstance(child, Accepted) else None
                     if users is not None:
-                        del pending[number]
-                        for user in users:
-                            for key in (user.object_id.lower(), user.user.lower()):
-                                found[key][user.object_id.lower()] = user
+                        found.extend(users)
+                        query = pending.pop(number)
+                        if following := self._following(answer.body):
+                            further.append((following, query))
             throttled = [(each, result) for each, result in told if isinstance(each, Throttled)]
             longest, its_result = max(throttled, key=lambda each: each[0].retry_after or 0.0, default=told[0])
             self._turnstile.tell(longest, stamp, its_result)
@@ -185,7 +197,11 @@ class Directory:
             return _next([each for each, _ in told], done=not pending, tries=tries, what="the accounts")
 
         await until_decided(attempt)
-        return {key: tuple(found[key].values()) for key in keys if key in found}
+        for following, query in further:
+            headers = queries.EVENTUALLY if query.is_advanced else None
+            async for body in self._bodies(following, lambda told: accounts(told) is not None, headers):
+                found.extend(accounts(body) or [])
+        return found
 
     async def read(
         self, path: str, fits: Callable[[dict[str, Any]], bool] = bool, headers: Mapping[str, str] | None = None
@@ -217,20 +233,33 @@ class Directory:
 
         Raises `DirectoryError` where the end does not come, too.
         """
+        async for body in self._bodies(path, _page_of(key), headers):
+            yield values_in(body) or []
+
+    async def _bodies(
+        self, path: str, fits: Callable[[dict[str, Any]], bool], headers: Mapping[str, str] | None
+    ) -> AsyncIterator[dict[str, Any]]:
         page = path
         for _ in range(_MOST_PAGES):
-            body = await self.read(page, _page_of(key), headers)
-            yield values_in(body) or []
-            link = body.get("@odata.nextLink")
-            if link is None:
-                return
-            following = self._graph.resolve(link) if isinstance(link, str) and link else None
+            body = await self.read(page, fits, headers)
+            yield body
+            following = self._following(body)
             if following is None:
-                raise DirectoryError("The directory's next page leads to another host; it was not followed.")
+                return
             page = following
         raise DirectoryError(
             f"The directory's pages do not end ({path.partition('?')[0]}: {_MOST_PAGES:,} were read); nothing was sent."
         )
+
+    def _following(self, body: dict[str, Any]) -> str | None:
+        """Return where the page after this one is; None where it is the last."""
+        link = body.get("@odata.nextLink")
+        if link is None:
+            return None
+        following = self._graph.resolve(link) if isinstance(link, str) and link else None
+        if following is None:
+            raise DirectoryError("The directory's next page leads to another host; it was not followed.")
+        return following
 
 
 async def ask_about(graph: GraphSession, object_id: str) -> Exchange:
@@ -269,17 +298,3 @@ def _next(verdicts: Sequence[Verdict], *, done: bool, tries: int, what: str) -> 
         raise DirectoryError(f"The directory could not be read ({what}: {why}); nothing was sent. Try again later.")
     waits = [verdict.retry_after or 0.0 for verdict in verdicts if isinstance(verdict, Transient)]
     return _Try(again=True, backoff=backoff(tries), at_least=max(waits, default=0.0))
-
-
-def _filters(keys: Sequence[str]) -> Iterator[str]:
-    """Yield the path of each look-up, `IN_VALUES` keys of one kind at a time."""
-    by_name = [key for key in keys if "@" in key]
-    by_id = [key for key in keys if "@" not in key]
-    for column, group in (("userPrincipalName", by_name), ("id", by_id)):
-        for start in range(0, len(group), IN_VALUES):
-            values = ",".join("'" + key.replace("'", "''") + "'" for key in group[start : start + IN_VALUES])
-            yield f"/users?$filter={quote(f'{column} in ({values})', safe='')}&$select={','.join(SELECT)}"
-
-
-def _batch(pending: dict[int, str]) -> dict[str, Any]:
-    return {"requests": [{"id": str(number), "method": "GET", "url": url} for number, url in pending.items()]}

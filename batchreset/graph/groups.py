@@ -10,6 +10,7 @@ from urllib.parse import quote
 from batchreset.errors import RefusedError
 from batchreset.graph.answers import text_in
 from batchreset.graph.directory import LookUpRefusedError
+from batchreset.graph.queries import EVENTUALLY
 from batchreset.model import Reason
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from batchreset.graph.directory import Directory
 
-#: What counting, and filtering by a type, ask for. Source: Microsoft's "Advanced query capabilities on Microsoft Entra
-#: ID objects".
-EVENTUALLY = {"ConsistencyLevel": "eventual"}
 _SELECT = "$select=id,userPrincipalName,displayName&$top=999&$count=true"
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _LISTED = 5

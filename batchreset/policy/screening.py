@@ -24,6 +24,10 @@ _SYNCHRONISES = re.compile(
 )
 
 
+#: Of accounts that go by one name, as many are told.
+_LISTED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What screening knows besides the account itself: what was asked for, and what was read once for the tenant."""
@@ -47,15 +51,29 @@ class Exclusion:
     detail: str | None = None
 
 
-def screen(found: Sequence[Account], rules: Rules) -> Exclusion | None:
-    """Say why whom the directory has `found` under one name must not be reset, or None."""
+def unclear(key: str, found: Sequence[Account]) -> Exclusion | None:
+    """Say why it is not clear who is meant by a key, of whom the directory has `found` these; None where it is."""
     if not found:
         return Exclusion(Reason.NOT_FOUND)
+    first = found[0]
     if len(found) > 1:
-        ids = ", ".join(account.object_id for account in found)
-        return Exclusion(Reason.AMBIGUOUS, f"{len(found)} accounts have this name: {ids}")
+        hits = ", ".join(f"{account.user} ({account.object_id})" for account in found[:_LISTED])
+        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        return Exclusion(Reason.AMBIGUOUS, f"{len(found)} accounts have this name: {hits}{more}")
+    if "\\" in key and key not in first.names:  # a NetBIOS name may be another than the DNS name begins with
+        home = f"the domain {first.domain}" if first.domain else "no domain that is known"
+        return Exclusion(
+            Reason.AMBIGUOUS,
+            f"the one account of this name is {first.user}, of {home}: if it is meant, name it by its user principal "
+            "name, or without the domain",
+        )
+    return None
+
+
+def screen(account: Account, rules: Rules) -> Exclusion | None:
+    """Say why an account must not be reset, or None."""
     for reason, rule in _RULES:
-        detail = rule(found[0], rules)
+        detail = rule(account, rules)
         if detail is not None:
             return Exclusion(reason, detail or None)
     return None

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from batchreset.rehearsal.exchange import Answer, Call, bad
+from batchreset.rehearsal.exchange import Answer, Call, RefusedError, bad
 from batchreset.rehearsal.population import DOMAIN
 
 if TYPE_CHECKING:
@@ -66,13 +66,9 @@ def _if_synchronised(read: Callable[[Account], str]) -> _UserProperty:
     return lambda account: read(account) if account.user.synchronised else None
 
 
-def _mail(account: Account) -> str:
-    return account.user.mail or account.user.user_principal_name
-
-
 def _proxy_addresses(account: Account) -> list[str]:
     """Write the primary address in upper case, as Exchange does."""
-    return [f"SMTP:{_mail(account)}", *(f"smtp:{alias}" for alias in account.user.aliases)]
+    return [f"SMTP:{account.user.mailbox}", *(f"smtp:{alias}" for alias in account.user.aliases)]
 
 
 def _nothing(_account: Account) -> None:
@@ -86,7 +82,7 @@ USUAL: Mapping[str, _UserProperty] = MappingProxyType(
         "displayName": lambda account: account.user.display_name,
         "givenName": lambda account: account.user.display_name.partition(" ")[0],
         "jobTitle": _nothing,
-        "mail": _mail,
+        "mail": lambda account: account.user.mailbox,
         "mobilePhone": _nothing,
         "officeLocation": _nothing,
         "preferredLanguage": _nothing,
@@ -111,9 +107,7 @@ PROPERTIES: Mapping[str, _UserProperty] = MappingProxyType(
         "onPremisesDomainName": _if_synchronised(lambda account: account.user.on_premises_domain),
         "onPremisesImmutableId": _if_synchronised(lambda account: account.user.id),
         "onPremisesLastSyncDateTime": _if_synchronised(lambda account: account.user.created_at),
-        "onPremisesSamAccountName": _if_synchronised(
-            lambda account: account.user.user_principal_name.partition("@")[0]
-        ),
+        "onPremisesSamAccountName": lambda account: account.user.logon_name,
         "onPremisesSyncEnabled": lambda account: account.user.synchronised or None,
         "passwordPolicies": lambda account: "DisablePasswordExpiration" if account.user.never_expires else None,
         "proxyAddresses": _proxy_addresses,
@@ -142,33 +136,66 @@ def showing(call: Call, kind: Kind[Item]) -> Callable[[Item], dict[str, Any]]:
     return lambda thing: {name: read(thing) for name, read in chosen.items()}
 
 
+#: What users are filtered by, and which of that in advanced queries only. Source: "Advanced query capabilities on
+#: Microsoft Entra ID objects".
+FILTERED = ("userPrincipalName", "id", "mail", "proxyAddresses", "onPremisesSamAccountName")
+ADVANCED = frozenset({"onPremisesSamAccountName"})
+#: What holds several values, any of which is compared.
+_COLLECTIONS = frozenset({"proxyAddresses"})
+
 _STRING = r"'(?:[^']|'')*'"
-_FILTER = re.compile(
-    rf"\s*(?P<name>\w+)\s+(?:eq\s+(?P<one>{_STRING})|in\s*\((?P<many>\s*{_STRING}(?:\s*,\s*{_STRING})*\s*)\))\s*",
+_COMPARISON = re.compile(
+    rf"\s*(?P<name>\w+)(?:\s+(?:eq\s+(?P<one>{_STRING})|in\s*\((?P<many>\s*{_STRING}(?:\s*,\s*{_STRING})*\s*)\))"
+    rf"|/any\(\s*(?P<item>\w+)\s*:\s*(?P=item)\s+eq\s+(?P<any>{_STRING})\s*\))(?:\s+or(?=\s)|\s*$)",
     re.IGNORECASE,
 )
 
 
-def filtered(text: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Read `name eq '...'` or `name in ('...', ...)`, quotes doubled; return one of `names` and the values.
+def comparisons(text: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Read a filter: each value, quotes doubled, with the one of `names` that may have it.
 
-    Raises `RefusedError` for anything else, and for more values than Graph takes.
+    It is `name eq '...'`, `name in ('...', ...)` or, where there are several values, `name/any(x:x eq '...')`; `or`
+    joins them. Raises `RefusedError` for anything else, and for more values than Graph takes.
     """
-    match = _FILTER.fullmatch(text)
-    if match is None:
-        raise bad("Invalid filter clause", "BadRequest")
-    name = next((name for name in names if name.lower() == match["name"].lower()), None)
-    if name is None:
-        message = f"Unsupported or invalid query filter clause specified for property '{match['name']}'."
-        raise bad(message, "Request_UnsupportedQuery")
-    values = [found[1:-1].replace("''", "'") for found in re.findall(_STRING, match["one"] or match["many"])]
-    if len(values) > MOST_VALUES:
+    found: list[tuple[str, str]] = []
+    position = 0
+    while position < len(text) or not found:
+        match = _COMPARISON.match(text, position)
+        if match is None:
+            raise bad("Invalid filter clause", "BadRequest")
+        name = next((name for name in names if name.lower() == match["name"].lower()), None)
+        if name is None or (name in _COLLECTIONS) != bool(match["any"]):
+            raise unsupported(match["name"])
+        values = re.findall(_STRING, match["one"] or match["many"] or match["any"])
+        found += [(name, value[1:-1].replace("''", "'")) for value in values]
+        position = match.end()
+    if len(found) > MOST_VALUES:
         message = (
             "Too many child clauses specified in search filter expression containing 'OR' operators: "
-            f"{len(values)}. Max allowed: {MOST_VALUES}."
+            f"{len(found)}. Max allowed: {MOST_VALUES}."
         )
         raise bad(message, "Request_UnsupportedQuery")
-    return name, values
+    return found
+
+
+def filtered(text: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """Read a filter by one property; return which of `names` that is, and its values. Raises as `comparisons` does."""
+    found = comparisons(text, names)
+    name, _ = found[0]
+    if any(other != name for other, _ in found):
+        raise unsupported(name)
+    return name, [value for _, value in found]
+
+
+def is_advanced(call: Call) -> bool:
+    """Say whether a call is an advanced query."""
+    return call.headers.get("ConsistencyLevel", "").lower() == "eventual" and call.query.get("$count") == "true"
+
+
+def unsupported(name: str) -> RefusedError:
+    """Return the refusal of a filter by that property."""
+    message = f"Unsupported or invalid query filter clause specified for property '{name}'."
+    return bad(message, "Request_UnsupportedQuery")
 
 
 def listed(

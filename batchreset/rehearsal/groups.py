@@ -57,7 +57,7 @@ def transitive_members(tenant: Tenant, call: Call) -> Answer:
 
     Source: Microsoft's "Advanced query capabilities on Microsoft Entra ID objects".
     """
-    if call.headers.get("ConsistencyLevel", "").lower() != "eventual" or call.query.get("$count") != "true":
+    if not directory.is_advanced(call):
         raise bad("Unsupported Query.", "Request_UnsupportedQuery")
     if "$filter" in call.query:
         message = "The specified filter to the reference property query is currently not supported."

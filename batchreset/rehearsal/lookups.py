@@ -10,7 +10,7 @@ from batchreset.rehearsal.exchange import Answer, Call, denied, not_found
 from batchreset.rehearsal.population import DOMAIN, OPERATOR, TENANT_ID, TENANT_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from batchreset.rehearsal.tenant import Account, Tenant
 
@@ -30,11 +30,11 @@ def users(tenant: Tenant, call: Call) -> Answer:
     show = directory.showing(call, directory.USER)
     accounts: Sequence[Account]
     if "$filter" in call.query:
-        name, values = directory.filtered(call.query["$filter"], ("userPrincipalName", "id"))
-        read = directory.PROPERTIES[name]
-        keys = dict.fromkeys(value.lower() for value in values)
-        named = (account for key in keys if (account := tenant.find(key)))
-        accounts = [account for account in named if read(account).lower() in keys]
+        wanted = directory.comparisons(call.query["$filter"], directory.FILTERED)
+        if any(name in directory.ADVANCED for name, _ in wanted) and not directory.is_advanced(call):
+            raise directory.unsupported("onPremisesSamAccountName")
+        found = (account for name, value in wanted for account in _having(tenant, name, value))
+        accounts = list({account.user.id: account for account in found}.values())
     else:
         accounts = list(tenant.accounts.values())
     return directory.listed(tenant, call, accounts, lambda account: show(tenant.up_to_date(account)))
@@ -69,6 +69,19 @@ def operation(tenant: Tenant, call: Call) -> Answer:
         "resourceLocation": f"{methods}/{PASSWORD_METHOD}",
     }
     return Answer(200, body)
+
+
+def _having(tenant: Tenant, name: str, value: str) -> Iterator[Account]:
+    """Yield the accounts of which a property is that value, or holds it.
+
+    Case makes no difference, but for the prefix of an address: there nothing is known of Graph.
+    """
+    prefix, mark, wanted = value.rpartition(":")
+    for account in tenant.named(wanted):
+        told = directory.PROPERTIES[name](account)
+        for each in told if isinstance(told, list) else [told or ""]:
+            if each.startswith(prefix + mark) and each[len(prefix + mark) :].lower() == wanted.lower():
+                yield account
 
 
 def _one(tenant: Tenant, call: Call, name: str) -> Answer:

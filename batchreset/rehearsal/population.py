@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from batchreset.rehearsal.behaviour import Fault
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TENANT_ID = "7f1c9f6e-3c58-4d0e-9a53-52d3c0a1b6f4"
 TENANT_NAME = "Contoso Rehearsal"
 DOMAIN = "contoso.example"
+ON_PREMISES_DOMAIN = f"corp.{DOMAIN}"
 
 # Role templates have the same id in every tenant. Source: Microsoft's "Microsoft Entra built-in roles".
 GLOBAL_ADMINISTRATOR = "62e90394-69f5-4237-9190-012177145e10"
@@ -50,8 +51,9 @@ class User:
     enabled: bool = True
     guest: bool = False
     synchronised: bool = False
-    #: Where it comes from, if it is synchronised.
-    on_premises_domain: str = "corp.contoso.example"
+    #: Where it comes from, if it is synchronised, and its name there; empty where that is the UPN's before the @.
+    on_premises_domain: str = ON_PREMISES_DOMAIN
+    sam_account_name: str = ""
     federated: bool = False
     #: `Guest` or `Member`; empty for what goes with `guest`.
     user_type: str = ""
@@ -73,6 +75,16 @@ class User:
     def domain(self) -> str:
         """The domain that it signs in by, in lower case."""
         return self.user_principal_name.rpartition("@")[2].lower()
+
+    @property
+    def mailbox(self) -> str:
+        """The primary address of its mailbox."""
+        return self.mail or self.user_principal_name
+
+    @property
+    def logon_name(self) -> str | None:
+        """Its name in Active Directory, if it comes from there."""
+        return (self.sam_account_name or self.user_principal_name.partition("@")[0]) if self.synchronised else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,21 +153,27 @@ AWKWARD: Mapping[str, tuple[float, Callable[[User], User] | None]] = MappingProx
 #: Of the simulated tenant's accounts, one in so many is at risk: each time at the next of these levels.
 _AT_RISK_EVERY = 20
 _RISKS = ("high", "medium", "low")
+#: What stands before an identifier that is a mail address.
+_MAIL = "smtp:"
+#: One in four accounts that are named by mail has another UPN: those whose object id begins so.
+_OTHERWISE_NAMED = "0123"
 #: How many accounts leaked, half of them each time.
 _LEAKED = 30
 
 
 def populate(identifiers: Iterable[str], seed: int = 0, *, plain: bool = False) -> list[User]:
-    """Make up an account for each UPN or object id, most of them ordinary and a few of every awkward kind.
+    r"""Make up an account for each identifier, most of them ordinary and a few of every awkward kind.
 
-    Identifiers are compared without regard to case; what is neither UPN nor GUID gets no account, and those of the
-    operator and for emergencies are there already. The same identifiers and seed give the same accounts. With `plain`,
-    all are ordinary.
+    Identifiers are UPNs, object ids, `smtp:` before a mail address, which is not always the UPN, and `DOMAIN\\user` or
+    `\\user`, who are synchronised. They are compared without regard to case; what is none of these gets no account, and
+    those of the operator and for emergencies are there already. The same identifiers and seed give the same accounts.
+    With `plain`, all are ordinary.
     """
     rng = random.Random(seed)
     own = {name for user in (OPERATOR, *BREAK_GLASS) for name in (user.id, user.user_principal_name)}
-    keys = dict.fromkeys(key for text in identifiers if (key := text.strip().lower()) not in own)
-    users = [user for key in keys if (user := _ordinary(key, rng))]
+    keys = dict.fromkeys(text.strip().lower() for text in identifiers)
+    made = (_ordinary(key, rng) for key in keys if key.removeprefix(_MAIL) not in own)
+    users = list({user.user_principal_name: user for user in made if user}.values())
     if plain:
         return users
     order = rng.sample(range(len(users)), len(users))
@@ -201,23 +219,38 @@ def _number(share: float, size: int) -> int:
 
 
 def _ordinary(key: str, rng: random.Random) -> User | None:
-    """Return a cloud account for one identifier, or None where it is none."""
+    """Return an account for one identifier, or None where it is none."""
     object_id = str(UUID(int=rng.getrandbits(128), version=4))
     age = timedelta(seconds=rng.randrange(3 * 365 * 86400))
     created = datetime(2022, 1, 1, tzinfo=UTC) + age / 3
+    address = key.removeprefix(_MAIL)
+    more: dict[str, Any] = {}
+    domain, is_logon_name, name = key.rpartition("\\")
     if is_guid(key):
-        object_id, upn = key, f"user.{key[-12:]}@{DOMAIN}"
-    elif "@" in key:
-        upn = key
-    else:
+        object_id, address = key, f"user.{key[-12:]}@{DOMAIN}"
+    elif is_logon_name:
+        address, more = _from_premises(domain, name)
+    elif key.startswith(_MAIL) and object_id[0] in _OTHERWISE_NAMED:
+        upn = f"u{object_id[-12:]}@{address.rpartition('@')[2]}"
+        more = {"user_principal_name": upn, **({"mail": address} if object_id[1] < "8" else {"aliases": (address,)})}
+    if not all(address.partition("@")):
         return None
-    return User(
+    ordinary = User(
         id=object_id,
-        user_principal_name=upn,
-        display_name=re.sub(r"[._\-]+", " ", upn.partition("@")[0]).strip().title(),
+        user_principal_name=address,
+        display_name=re.sub(r"[._\-]+", " ", address.partition("@")[0]).strip().title(),
         created_at=iso(created),
         password_changed_at=iso(created + age / 2),
     )
+    return replace(ordinary, **more)
+
+
+def _from_premises(domain: str, name: str) -> tuple[str, dict[str, Any]]:
+    """Return the UPN of an account of Active Directory, and what else it has."""
+    home = domain if "." in domain else f"{domain or 'corp'}.{DOMAIN}"
+    suffix = DOMAIN if home == ON_PREMISES_DOMAIN else home
+    more = {"synchronised": True, "on_premises_domain": home, "sam_account_name": name}
+    return f"{name.replace(' ', '.')}@{suffix}", more
 
 
 def iso(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -167,6 +167,8 @@ class Tenant:
         self.operations: dict[str, Operation] = {}
         self.accounts: dict[str, Account] = {}
         self._by_name: dict[str, Account] = {}
+        #: Who goes by a mail address that is not the UPN, or by a name of Active Directory's.
+        self._also_named: dict[str, list[Account]] = defaultdict(list)
         for user in (OPERATOR, *users):
             self._admit(user)
         self.groups = {group.id.lower(): group for group in groups}
@@ -191,6 +193,13 @@ class Tenant:
         key = name.lower()
         account = self.accounts.get(key) or self._by_name.get(key)
         return self.up_to_date(account) if account else None
+
+    def named(self, name: str) -> list[Account]:
+        """Return the accounts that have a name of any kind: object id, UPN, mail address or logon name."""
+        key = name.lower()
+        others = (account for account in self._also_named.get(key, ()) if account.user.id.lower() in self.accounts)
+        first = self.find(name)
+        return [*([first] if first else []), *(self.up_to_date(each) for each in others if each is not first)]
 
     def up_to_date(self, account: Account) -> Account:
         """Return the account with everything applied that is due."""
@@ -296,3 +305,5 @@ class Tenant:
         )
         self.accounts[user.id.lower()] = account
         self._by_name[user.user_principal_name.lower()] = account
+        for name in filter(None, (user.mail, *user.aliases, user.logon_name)):
+            self._also_named[name.lower()].append(account)

@@ -27,7 +27,7 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
     {
         Reason.DUPLICATE: Advice(
             "Listed more than once",
-            "The same account is named by an earlier row, by either of its names.",
+            "The same account is named by an earlier row, by this name or another.",
             "Nothing: the earlier row speaks for it.",
         ),
         Reason.BLANK: Advice(
@@ -37,8 +37,13 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.INVALID_IDENTIFIER: Advice(
             "Not an account name",
-            "The cell holds neither a user principal name nor an object id.",
+            "The cell holds nothing that could name an account; of what it holds, three characters are shown.",
             "Correct the cell in the cohort file and run the corrected rows.",
+        ),
+        Reason.NOT_SELECTED: Advice(
+            "Left out by --where",
+            "The row does not match the expression that says which rows of the cohort this run is about.",
+            "Nothing, if that is as intended. Otherwise run the cohort again with another `--where`, or without.",
         ),
         Reason.NOT_FOUND: Advice(
             "Not in this tenant",
@@ -47,8 +52,8 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.AMBIGUOUS: Advice(
             "More than one account",
-            "The directory answered with more than one account for this name.",
-            "Name each account by its object id and run these rows again.",
+            "Several accounts have this name, or the one that has it is not of the domain that is named with it.",
+            "Name each account by its object id or user principal name and run these rows again.",
         ),
         Reason.PROTECTED: Advice(
             "Protected",
@@ -163,9 +168,33 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.INTERRUPTED: Advice(
             "Run interrupted",
-            "The run was stopped from outside before these rows were done.",
+            "The run was stopped before these rows were done: by Ctrl-C, a signal, `--limit` or `--stop-after`.",
             "Go on with `batchreset resume`.",
         ),
+    }
+)
+
+#: Why accounts were left out, as it follows their number: `4 with a directory role`.
+_IN_SHORT: Mapping[str, str] = MappingProxyType(
+    {
+        Reason.DUPLICATE: "listed more than once",
+        Reason.BLANK: "without an account",
+        Reason.NOT_SELECTED: "not selected",
+        Reason.INVALID_IDENTIFIER: "without a valid name",
+        Reason.NOT_FOUND: "not in this tenant",
+        Reason.AMBIGUOUS: "that may be several accounts",
+        Reason.PROTECTED: "protected",
+        Reason.SELF: "signed in here",
+        Reason.PRIVILEGED: "with a directory role",
+        Reason.RESTRICTED: "of a restricted unit",
+        Reason.SYNC_ACCOUNT: "of directory synchronisation",
+        Reason.SYNCHRONISED: "synchronised",
+        Reason.GUEST: "of other organisations",
+        Reason.FEDERATED: "federated",
+        Reason.DISABLED: "blocked already",
+        Reason.CHANGED_SINCE: "changed since",
+        Reason.PASSWORD_MISSING: "without a password in the cohort",
+        Reason.PASSWORD_REJECTED: "with a password against the rules",
     }
 )
 
@@ -226,3 +255,8 @@ def afterwards(run: RunRecord, summary: Summary, reset: Mapping[str, int]) -> li
 def advice_on(reason: str) -> Advice:
     """Give the advice on a reason, or on rows that are simply not done yet."""
     return ADVICE[Reason(reason)] if reason else NOT_DONE
+
+
+def in_short(reason: str) -> str:
+    """Say why accounts were left out, as it follows their number."""
+    return _IN_SHORT.get(reason, reason.replace("_", " "))

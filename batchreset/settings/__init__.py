@@ -118,8 +118,25 @@ class Settings:
 
     # Who is reset.
     column: str | None = _option(None, "The cohort column that names the account.", group="cohort", metavar="NAME")
+    where: str | None = _option(
+        None,
+        "Only the rows for which this is true, such as \"department == 'Sales'\": a pandas query over the cohort's own "
+        "columns. Names with blanks go in `backticks`; all cells are text: `Job title`.str.startswith('Chief'), "
+        "sign_ins.astype(int) > 5.",
+        group="cohort",
+        metavar="EXPR",
+    )
+    max_unpacked: str | None = _option(
+        None,
+        "What a workbook may unpack to, such as 512MiB or 2GB. [default: 1GiB, and 100 times its own size]",
+        group="cohort",
+        metavar="SIZE",
+    )
     protect: tuple[str, ...] = _option(
-        (), "An account never to touch, by object id or UPN; repeatable.", group="cohort", metavar="ID"
+        (),
+        "An account never to touch, by object id, UPN, mail or DOMAIN\\user; repeatable.",
+        group="cohort",
+        metavar="ID",
     )
     protect_group: tuple[str, ...] = _option(
         (), "A group whose members are never to be touched, by id or name; repeatable.", group="cohort", metavar="ID"

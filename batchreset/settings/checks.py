@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchreset.errors import UsageError
 from batchreset.model import PasswordSource
 from batchreset.recipe import check
-from batchreset.values import LABEL, check_graph_url, moment, pairs, seconds
+from batchreset.values import LABEL, check_graph_url, moment, pairs, seconds, size
 
 if TYPE_CHECKING:
     from batchreset.settings import Settings
@@ -54,6 +54,8 @@ def _check_numbers(settings: Settings) -> None:
     for name in ("workers", "limit", "canary"):
         if (number := getattr(settings, name)) is not None and number > _MOST:
             raise UsageError(f"--{name} {number}: give {_MOST:,} at the most.")
+    if settings.max_unpacked is not None:
+        size(settings.max_unpacked, "--max-unpacked")
     if settings.max_failures is not None and not re.fullmatch(r"\d+(\.\d+)?%|\d+", settings.max_failures):
         raise UsageError(
             f"--max-failures {settings.max_failures}: give a number such as 25, or a percentage such as 5%."

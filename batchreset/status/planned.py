@@ -25,7 +25,9 @@ _COLUMNS = ("id", "identifier", "key", "object_id", "user", "kind", "marks", "st
 #: What --retry-failed makes of rows.
 _AGAIN: Mapping[State, State] = MappingProxyType({State.FAILED: State.READY, State.UNRESOLVED: State.DOUBTFUL})
 #: Left out before anything was asked of the directory.
-_NOT_LOOKED_UP = frozenset({Reason.BLANK, Reason.INVALID_IDENTIFIER, Reason.PASSWORD_MISSING, Reason.DUPLICATE})
+_NOT_LOOKED_UP = frozenset(
+    {Reason.BLANK, Reason.INVALID_IDENTIFIER, Reason.NOT_SELECTED, Reason.PASSWORD_MISSING, Reason.DUPLICATE}
+)
 
 
 @dataclass(slots=True)

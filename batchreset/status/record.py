@@ -15,7 +15,7 @@ from batchreset.status.schema import SCHEMA_VERSION, run
 from batchreset.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Engine, Row
 
@@ -26,7 +26,8 @@ T = TypeVar("T")
 class SourceRecord:
     """One input as it was understood: the file's `sha256`, its number of records, the column that named the account.
 
-    `path` is where the file was; None for standard input, and in tables of before it was kept.
+    `path` is where the file was; None for standard input, and in tables of before it was kept. Of its records those are
+    apart that are `blank`, `invalid` or `not_selected`; the others name so many `accounts`, None where nobody counted.
     """
 
     name: str
@@ -34,6 +35,15 @@ class SourceRecord:
     records: int
     column: str
     path: str | None = None
+    #: Whether the column was found by its header or its content, or named by an option; and the first accounts in it.
+    found_by: str = ""
+    examples: Sequence[str] = ()
+    #: The encoding, where it was guessed at.
+    encoding: str = ""
+    accounts: int | None = None
+    blank: int = 0
+    invalid: int = 0
+    not_selected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,23 @@ def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         connection.execute(insert(resets), list(rows))
 
 
+def tally(connection: Connection) -> dict[str, dict[str, int]]:
+    """Count by source what its rows name, before any is screened.
+
+    `accounts` are different ones; `blank`, `invalid` and `not_selected` are rows.
+    """
+    reason = func.coalesce(resets.c.reason, "")
+    named = case((reason != Reason.NOT_SELECTED, func.nullif(resets.c.key, "")))
+    columns = {
+        "accounts": func.count(named.distinct()),
+        "blank": func.sum(case((reason == Reason.BLANK, 1), else_=0)),
+        "invalid": func.sum(case((reason == Reason.INVALID_IDENTIFIER, 1), else_=0)),
+        "not_selected": func.sum(case((reason == Reason.NOT_SELECTED, 1), else_=0)),
+    }
+    query = select(resets.c.source, *(count.label(name) for name, count in columns.items())).group_by(resets.c.source)
+    return {source: dict(zip(columns, counts, strict=True)) for source, *counts in connection.execute(query)}
+
+
 def insert_candidates(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Put in the passwords that came with the cohort: `id, reset_id, sealed, fate, made_at`."""
     if rows:

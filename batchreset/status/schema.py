@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 #: Raised by one whenever an older program could misread the tables.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 
@@ -61,7 +61,7 @@ resets = Table(
     Column("id", Integer, primary_key=True),
     Column("source", String, nullable=False),
     Column("row", Integer, nullable=False),
-    #: The cell as it was read, and the same folded for comparing (empty where it names nobody).
+    #: The cell as it was read, and its key, by which it is compared and looked up (empty where it names nobody).
     Column("identifier", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("object_id", String),

@@ -87,7 +87,7 @@ def refused(tmp_path: Path, *files: str, **settings: Any) -> str:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (("upn,name", upn("user000"), "user001,Joe"), "--except staff.csv, row 3: 'user001' in column 'upn' names no"),
+        (("upn,name", upn("user000"), "user001,Joe"), "--except staff.csv, row 3: 'use…' in column 'upn' names no"),
         (("upn,name", upn("user000"), " ,Joe"), "--except staff.csv, row 3: its cell in column 'upn' names no account"),
         (("name,town", "Joe,York"), "--except staff.csv has no account column"),
         (("upn,name",), "--except staff.csv has a header but no rows"),

@@ -97,7 +97,7 @@ def test_who_is_left_out_is_named(plan: Plan) -> None:
         "1 blank",
         "1 duplicate",
         "1 guest visitor@contoso.example",
-        f"1 invalid_identifier {HOSTILE}",
+        f"1 invalid_identifier {HOSTILE[:3]}…",
         "1 protected user007@contoso.example",
         "1 restricted unit@contoso.example",
     ]
@@ -136,7 +136,7 @@ def test_the_page_says_it_to_people_and_runs_nothing(plan: Plan) -> None:
     assert f"batchreset resume {plan.run_id} --plan-digest {plan.record.plan_digest}" in page
     assert HOSTILE not in page
     assert "<b>leaked" not in page
-    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "&lt;im…" in page
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     assert policy.startswith("default-src 'none';")

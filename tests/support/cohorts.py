@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from batchreset.cohort import Source
 
+_LONGEST_RECORD = 8224
 _Place = TypeVar("_Place", Path, io.BytesIO)
 
 
@@ -117,6 +118,33 @@ def xls_text(row: int, column: int, text: str) -> bytes:
 def xls_number(row: int, column: int, number: float) -> bytes:
     """Return a cell's record."""
     return _record(0x203, struct.pack("<HHHd", row, column, 0, number))
+
+
+def xls_shared(row: int, column: int, number: int) -> bytes:
+    """Return the record of a cell that has a shared text, by the number of that."""
+    return _record(0xFD, struct.pack("<HHHI", row, column, 0, number))
+
+
+def xls_texts(*texts: str, behind: bytes = b"") -> bytes:
+    """Return the records of the texts that cells share, each with so many bytes of formats behind it."""
+    parts = [struct.pack("<II", len(texts), len(texts))]
+    for text in texts:
+        is_wide = not text.isascii()
+        letters, width = text.encode("utf-16-le" if is_wide else "ascii"), 1 + is_wide
+        if len(parts[-1]) > _LONGEST_RECORD - 100:
+            parts.append(b"")
+        parts[-1] += struct.pack("<HBH", len(letters) // width, 8 | is_wide, len(behind) // 4)
+        while letters:
+            room = (_LONGEST_RECORD - len(parts[-1])) // width * width
+            parts[-1] += letters[:room]
+            letters = letters[room:]
+            if letters:
+                parts.append(bytes([is_wide]))
+        room = _LONGEST_RECORD - len(parts[-1])
+        parts[-1] += behind[:room]
+        if behind[room:]:
+            parts.append(behind[room:])
+    return b"".join(_record(0x3C if number else 0xFC, part) for number, part in enumerate(parts))
 
 
 def _record(kind: int, content: bytes = b"") -> bytes:

@@ -92,6 +92,9 @@ def text_files() -> dict[str, str]:
         "entra-bulk-template.csv": _template(),
         "entra-sign-in-log.csv": _sign_in_log(),
         "graph-users.json": _graph(),
+        "defender-hunting.csv": _hunting(),
+        "get-mguser.csv": _get_mguser(),
+        "breach-notification.csv": _breach(),
     }
 
 
@@ -240,13 +243,54 @@ def _graph() -> str:
     return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
 
 
+def _hunting() -> str:
+    draw = random.Random(_SEED + 7)
+    known = [(person, _guid(draw)) for person in people(draw, 12, "contoso.example")]
+    moment, records = dt.datetime(2026, 11, 19, 21, 0, tzinfo=dt.UTC), []
+    for _ in range(40):
+        moment += dt.timedelta(minutes=draw.randint(1, 25))
+        person, object_id = draw.choice(known)
+        event = {"RequestId": _guid(draw), "SessionId": _guid(draw), "ClientIP": f"203.0.113.{draw.randint(1, 254)}"}
+        records.append(
+            [
+                *(
+                    f"{moment:%Y-%m-%dT%H:%M:%S.0000000Z}",
+                    "MailItemsAccessed",
+                    "Microsoft Exchange Online",
+                    _guid(draw),
+                ),
+                *(object_id, person.name, person.upn, json.dumps({**event, "Actor": "admin@contoso.example"})),
+            ]
+        )
+    header = ["Timestamp", "ActionType", "Application", "ReportId"]
+    return _csv([[*header, "AccountObjectId", "AccountDisplayName", "AccountUpn", "RawEventData"], *records])
+
+
+def _get_mguser() -> str:
+    draw = random.Random(_SEED + 8)
+    users = people(draw, 18, "contoso.example")
+    lines = [[person.name, _guid(draw), person.upn, person.upn, "System.String[]"] for person in users]
+    text = io.StringIO()
+    table = [["DisplayName", "Id", "Mail", "UserPrincipalName", "ProxyAddresses"], *lines]
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(table)
+    return f"#TYPE Microsoft.Graph.PowerShell.Models.MicrosoftGraphUser\n{text.getvalue()}"
+
+
+def _breach() -> str:
+    draw = random.Random(_SEED + 9)
+    leaks = ("Canvas Prints 2026", "Parcel Tracker", "Recipe Forum")
+    found = [[person.upn, draw.choice(leaks)] for person in people(draw, 22, "contoso.example")]
+    found += [[found[position][0], "Combined list of November"] for position in (2, 7, 11)]
+    return "sep=;\n" + _csv([["Email", "Breach"], *found], delimiter=";")
+
+
 def _guid(draw: random.Random) -> str:
     return str(uuid.UUID(int=draw.getrandbits(128), version=4))
 
 
-def _csv(records: list[list[str]]) -> str:
+def _csv(records: list[list[str]], delimiter: str = ",") -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(records)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(records)
     return text.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import time
@@ -11,12 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchreset.cohort import inspect
-from tests.support.cohorts import identifiers_in, refusal, workbook
+from batchreset.cohort import inspect, unpacking
+from tests.support.cohorts import (
+    identifiers_in,
+    old_workbook,
+    refusal,
+    rows_of,
+    workbook,
+    xls_shared,
+    xls_text,
+    xls_texts,
+)
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 ACCOUNTS = [["UPN", "Name"], ["zoe@contoso.example", "Zoë"], ["yui@contoso.example", "Yui"]]
@@ -45,7 +55,7 @@ def sheet(path: Path, content: bytes) -> Path:
 
 def lying(path: Path) -> Path:
     """Write a workbook whose sheet unpacks to far more than it says."""
-    sheet(path, b'<row r="1"/>' + b" " * (48 << 20))
+    sheet(path, b'<row r="1"/>' + b" " * (12 << 20))
     data = path.read_bytes()
     real = next(part for part in zipfile.ZipFile(io.BytesIO(data)).infolist() if part.filename == SHEET)
     path.write_bytes(data.replace(real.file_size.to_bytes(4, "little"), (1000).to_bytes(4, "little")))
@@ -65,10 +75,33 @@ def renamed(path: Path, ending: str, content: bytes) -> Path:
     return path
 
 
+def with_part(path: Path, name: str, content: bytes) -> Path:
+    """Add a part to a workbook."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as package:
+        package.writestr(name, content)
+    return path
+
+
+def shared(*texts: str) -> bytes:
+    """Write the table of texts that cells share."""
+    items = "".join(f"<si><t>{text}</t></si>" for text in texts)
+    return f'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{items}</sst>'.encode()
+
+
+def refers(path: Path, texts: Sequence[str], rows: int, number: int = 0) -> Path:
+    """Write a workbook whose rows all refer to one text, in a column `Note` beside the account."""
+    account = b'<row r="%d"><c r="A%d" t="inlineStr"><is><t>%b</t></is></c><c r="B%d" t="s"><v>%d</v></c></row>'
+    lines = [account % (1, 1, b"UPN", 1, len(texts) - 1)]
+    lines += [account % (row, row, b"u%d@b.example" % row, row, number) for row in range(2, rows + 2)]
+    content = HEAD + b"".join(lines) + END + b"</worksheet>"
+    parts = {SHEET: content, "xl/sharedStrings.xml": shared(*texts)}
+    return rewritten(path, parts.get)
+
+
 BEYOND = b'<row r="1"><c r="XFE1"><v>1</v></c></row>'
 BOMBS: dict[str, Callable[[Path], Path]] = {
-    "zeros": lambda path: sheet(path, b" " * (200 << 20)),
-    "texts": lambda path: rewritten(path, lambda name, old: b"0" * (64 << 20) if "sharedStrings" in name else old),
+    "zeros": lambda path: sheet(path, b" " * (32 << 20)),
+    "texts": lambda path: rewritten(path, lambda name, old: b"0" * (24 << 20) if "sharedStrings" in name else old),
     "many columns": lambda path: sheet(path, b'<row r="1">' + b"<c><v>1</v></c>" * 1_000_000 + b"</row>"),
     "a column beyond": lambda path: sheet(path, BEYOND),
     "under another name": lambda path: renamed(path, ".dat", BEYOND),
@@ -89,6 +122,9 @@ DAMAGED: dict[str, Callable[[Path], Path]] = {
     "rows out of order": lambda path: sheet(path, b'<row r="2"/><row r="1"><c r="A1"><v>1</v></c></row>'),
     "cells out of order": lambda path: sheet(path, b'<row r="1"><c r="B1"><v>1</v></c><c r="A1"><v>1</v></c></row>'),
     "not closed": lambda path: sheet(path, b'<row r="1">'),
+    "two tables of texts": lambda path: with_part(workbook(path, {"A": ACCOUNTS}), "xl/more.xml", shared("a")),
+    "no such text": lambda path: refers(path, ["x" * (1 << 20)], 600, 7),
+    "binary": lambda path: with_part(workbook(path, {"A": ACCOUNTS}), "xl/workbook.bin", b"x"),
     "entities": lambda path: rewritten(
         path, lambda name, old: b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + old if name == SHEET else old
     ),
@@ -108,6 +144,49 @@ def test_a_bomb_is_refused(tmp_path: Path, make: Callable[[Path], Path]) -> None
 def test_what_says_other_than_it_holds_is_damaged(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     """A checksum that does not fit, cells of other rows, entities, methods that Excel does not know."""
     assert "book.xlsx is damaged or no Excel workbook" in quick_refusal(make(tmp_path / "book.xlsx"))
+
+
+def test_texts_that_cells_share_count_as_often_as_they_are_shared(tmp_path: Path) -> None:
+    """A megabyte that a thousand rows refer to is refused before it is read a thousand times; so it is in .xls."""
+    sentence = quick_refusal(refers(tmp_path / "book.xlsx", ["x" * (1 << 20), "Note"], 1_000))
+    assert sentence == (
+        "book.xlsx is too large when unpacked: over 1,024 MiB, or 100 times its own size; allow more with "
+        "--max-unpacked, or save the sheet with the accounts as CSV."
+    )
+    cells = b"".join(xls_text(row, 0, f"u{row}@b.example") + xls_shared(row, 1, 1) for row in range(30_000))
+    path = old_workbook(tmp_path / "old.xls", {"A": cells}, first=xls_texts("Note", "x" * 30_000))
+    assert quick_refusal(path).startswith("old.xls is too large when unpacked: over 1,024 MiB, or 100 times")
+
+
+def test_so_many_texts_that_they_are_counted_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they come to less than a workbook may unpack to, they are no reason to refuse it."""
+    monkeypatch.setattr(unpacking, "_COUNTED_FROM", 0)
+    (source,) = inspect([str(refers(tmp_path / "book.xlsx", ["Büro", "Note"], 50))])
+    assert [json.loads(row["cohort"]) for row in rows_of(source)] == [{"Note": "Büro"}] * 50
+    data = (tmp_path / "book.xlsx").read_bytes()
+    unpacked = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(data)).infolist())
+    assert unpacking.extent(data, "it", unpacking.Limit()).unpacked == unpacked + 51 * 4
+
+
+def test_the_limit_is_an_option(tmp_path: Path) -> None:
+    """It may be lowered and raised; the sentence names it."""
+    path = sheet(tmp_path / "book.xlsx", b'<row r="1"><c r="A1" t="inlineStr"><is><t>a@b.example</t></is></c></row>')
+    size = sum(part.file_size for part in zipfile.ZipFile(path).infolist())
+    assert len(inspect([str(path)], max_unpacked=size)) == 1
+    assert refusal(path, max_unpacked=size - 1).startswith("book.xlsx is too large when unpacked: over the 0.0")
+    assert "MiB that --max-unpacked allows; raise that, or save the sheet" in refusal(path, max_unpacked=size - 1)
+    blanks = sheet(tmp_path / "blanks.xlsx", b" " * (16 << 20) + b'<row r="1"><c r="A1"/></row>')
+    assert "or 100 times its own size; allow more with --max-unpacked" in refusal(blanks)
+    assert "#A is empty" in refusal(blanks, max_unpacked=1 << 30)
+
+
+def test_a_workbook_is_read_no_further_than_it_may_unpack_to(tmp_path: Path) -> None:
+    """A disk image that was given another ending is not held in memory to find out that it is no workbook."""
+    path = tmp_path / "book.xlsx"
+    with path.open("wb") as file:
+        file.truncate(8 << 20)
+    assert "book.xlsx is damaged" in refusal(path)
+    assert "over the 1 MiB that --max-unpacked allows; raise that" in refusal(path, max_unpacked=1 << 20)
 
 
 def test_a_table_of_a_million_columns_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msoffcrypto.format.ooxml
 import pytest
 
+from batchreset.cohort import compound as compound_reader
 from batchreset.cohort import inspect
 from tests.support.cohorts import (
     compound,
@@ -23,7 +24,9 @@ from tests.support.cohorts import (
     rows_of,
     workbook,
     xls_number,
+    xls_shared,
     xls_text,
+    xls_texts,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +70,19 @@ def test_an_old_workbook_is_read(tmp_path: Path) -> None:
         (4, "", {"Büro": ""}),
         (5, "yui@contoso.example", {"Büro": "17"}),
     ]
+
+
+def test_texts_that_cells_share_are_measured_in_an_old_workbook(tmp_path: Path) -> None:
+    """Narrow and wide ones, continued in another record, with formats behind them: as calamine reads them."""
+    texts = ["UPN", "Note", "zoe@contoso.example", "Kraków" * 3_000, "x" * 9_000, "", "Łódź", "end"]
+    for behind in (b"", bytes(400), bytes(9_000)):
+        first = xls_texts(*texts, behind=behind)
+        cells = [(0, 0, 0), (0, 1, 1), *((row, 0, 2) for row in range(1, 7)), *((n - 2, 1, n) for n in range(3, 8))]
+        path = old_workbook(tmp_path / "book.xls", {"A": b"".join(xls_shared(*cell) for cell in cells)}, first=first)
+        (source,) = inspect([str(path)])
+        assert [json.loads(row["cohort"])["Note"] for row in rows_of(source)][:5] == texts[3:]
+        stream = compound_reader._workbook(path.read_bytes())
+        assert list(compound_reader._texts(stream)) == [len(text) for text in texts]
 
 
 @pytest.mark.parametrize("ending", [".xlsx", ".xls", ".ods"])

@@ -50,6 +50,9 @@ def test_the_workbook_is_what_the_script_writes(tmp_path: Path) -> None:
         ("entra-bulk-template.csv", "entra-bulk-template.csv", "User name [userPrincipalName] Required", 25, 0, []),
         ("entra-sign-in-log.csv", "entra-sign-in-log.csv", "Username", 90, 76, []),
         ("graph-users.json", "graph-users.json", "userPrincipalName", 20, 0, []),
+        ("defender-hunting.csv", "defender-hunting.csv", "AccountUpn", 40, 28, []),
+        ("get-mguser.csv", "get-mguser.csv", "UserPrincipalName", 18, 0, []),
+        ("breach-notification.csv", "breach-notification.csv", "Email", 25, 3, []),
     ],
 )
 def test_the_samples_are_understood(

@@ -26,6 +26,22 @@ WRITTEN: dict[str, str] = {
     "pages": "\n".join(json.dumps({"@odata.nextLink": "x", "value": [each]}) for each in (ZOE, YUI)),
     "Defender's hunting": json.dumps({"schema": [{"name": "AccountUpn", "type": "String"}], "results": [ZOE, YUI]}),
     "one a line": f"{json.dumps(ZOE)}\r\n{json.dumps(YUI)}\r\n",
+    "Azure Monitor's logs": json.dumps(
+        {
+            "tables": [
+                {
+                    "name": "PrimaryResult",
+                    "columns": [
+                        *({"name": name, "type": "string"} for name in ZOE),
+                        *({"name": name, "type": "string"} for name in ("department", "accountEnabled")),
+                    ],
+                    "rows": [[*ZOE.values(), None, None], [None, YUI["userPrincipalName"], None, None, True]],
+                },
+                {"name": "Other", "columns": [{"name": "id"}], "rows": []},
+            ],
+            "statistics": {"query": {"executionTime": 0.1}},
+        }
+    ),
 }
 
 
@@ -106,6 +122,27 @@ def test_the_domain_search_of_have_i_been_pwned_is_read(tmp_path: Path) -> None:
     assert identifiers_in(path) == [(1, "zoe@contoso.example")]
 
 
+def test_aliases_without_their_domain_are_refused(tmp_path: Path) -> None:
+    """As the API of Have I Been Pwned lists the breaches of a domain: nobody knows of which."""
+    path = tmp_path / "breached.json"
+    path.write_text(json.dumps({"zoe": ["Adobe"], "yui.ito": ["Adobe", "Canvas"]}), encoding="utf-8")
+    sentence = refusal(path)
+    assert sentence.startswith("breached.json has aliases without their domain")
+    assert "alias@domain in each line" in sentence
+
+
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path: Path) -> None:
+    """JSON saved as .txt or .csv, and a table saved as .json."""
+    for ending in (".txt", ".csv", ".tsv"):
+        path = tmp_path / f"users{ending}"
+        path.write_text(WRITTEN["Graph's answer"], encoding="utf-8")
+        assert identifiers_in(path) == [(1, "zoe@contoso.example"), (2, "yui@contoso.example")]
+    for ending in (".json", ".jsonl"):
+        path = tmp_path / f"table{ending}"
+        path.write_text('"UPN","Name"\n"zoe@contoso.example","Zoe"\n', encoding="utf-8")
+        assert identifiers_in(path) == [(2, "zoe@contoso.example")]
+
+
 def test_an_audit_log_names_its_target(tmp_path: Path) -> None:
     """The user it was done to; neither who did it nor a group."""
     actor = {"user": {"id": ID, "userPrincipalName": "admin@contoso.example"}}
@@ -145,8 +182,10 @@ def test_json_is_told_by_its_beginning_on_standard_input() -> None:
         ('[{"upn": "zoe@contoso.example"} {"upn": "hunter2"}]', "item 2: not well-formed JSON"),
         ("[" * 100_000, "item 1: not well-formed JSON"),
         ('{"a" "hunter2"}', "item 1: not well-formed JSON"),
-        ("upn\nhunter2@contoso.example", "item 1: not well-formed JSON"),
         ("[1]", "item 1: neither an object nor a text"),
+        ('{"tables": [{"rows": [["hunter2@contoso.example"]], "columns": []}]}', "item 1: not well-formed JSON"),
+        ('{"tables": [{"columns": [{"name": "upn"}], "rows": ["hunter2"]}]}', "item 1: not well-formed JSON"),
+        ('{"tables": [{"columns": ["upn"], "rows": []}]}', "item 1: not well-formed JSON"),
         ('[{"upn": "\\ud800"}]', "item 1: a NUL or half a character"),
         ('[{"upn": "a\\u0000"}]', "item 1: a NUL or half a character"),
         ('[{"Name": "Zoe", "Office": "Lagos"}]', "no account column: none holds user principal names"),

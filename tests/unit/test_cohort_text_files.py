@@ -44,6 +44,13 @@ def test_windows_1252_is_what_is_not_utf_8(tmp_path: Path) -> None:
     assert json.loads(rows_of(source)[-1]["cohort"]) == {"name": "Zoë € Xu"}
 
 
+def test_lines_may_end_as_on_old_macs(tmp_path: Path) -> None:
+    """As Excel's "CSV (Macintosh)" has them."""
+    path = tmp_path / "cohort.csv"
+    path.write_bytes(TABLE.replace("\r\n", "\r").encode())
+    assert identifiers_in(path) == [(2, "zoe@contoso.example"), (3, "yui@contoso.example")]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("ending", [".csv", ".txt"])
 def test_the_delimiter_is_found(tmp_path: Path, delimiter: str, ending: str) -> None:
@@ -62,7 +69,7 @@ def test_a_tsv_file_is_delimited_by_tabs(tmp_path: Path) -> None:
     """Its ending says so, whatever else its cells hold."""
     path = tmp_path / "cohort.TSV"
     path.write_text("upn\na;b,zoe@contoso.example\nyui@contoso.example\n", encoding="utf-8")
-    assert identifiers_in(path) == [(2, "a;b,zoe@contoso.example"), (3, "yui@contoso.example")]
+    assert identifiers_in(path) == [(2, "a;b…"), (3, "yui@contoso.example")]
 
 
 @pytest.mark.parametrize(("mark", "delimiter"), [("sep=;", ";"), ('"sep=;"', ";"), ("SEP=,", ","), ("sep=\t", "\t")])
@@ -140,7 +147,7 @@ def test_a_mistyped_first_line_of_a_list_stays_a_row(tmp_path: Path) -> None:
     """A list's unknown first line is rather an account with a mistake than a header: nobody is left out silently."""
     path = tmp_path / "list.txt"
     path.write_text("zoe(at)contoso.example\nyui@contoso.example\n", encoding="utf-8")
-    assert identifiers_in(path) == [(1, "zoe(at)contoso.example"), (2, "yui@contoso.example")]
+    assert identifiers_in(path) == [(1, "zoe…"), (2, "yui@contoso.example")]
 
 
 def test_a_list_with_a_known_header_and_quotes_is_read(tmp_path: Path) -> None:
@@ -165,6 +172,16 @@ def test_columns_without_a_header_are_not_carried(tmp_path: Path) -> None:
     path.write_text("zoe@contoso.example,hunter2\nyui@contoso.example,letmein\n", encoding="utf-8")
     (source,) = inspect([str(path)])
     assert (source.account_column, source.columns) == ("column 1", ())
+    assert "hunter2" not in repr(rows_of(source))
+
+
+def test_a_leak_whose_first_line_names_nobody_has_no_header(tmp_path: Path) -> None:
+    """What stands above the accounts is no title: it stays a row, and no column is carried by its name."""
+    path = tmp_path / "dump.csv"
+    path.write_text("hunter1,zzz\nzoe@contoso.example,hunter2\n", encoding="utf-8")
+    (source,) = inspect([str(path)])
+    assert (source.records, source.columns) == (2, ())
+    assert [row["reason"] for row in rows_of(source)] == ["invalid_identifier", ""]
     assert "hunter2" not in repr(rows_of(source))
 
 

@@ -65,6 +65,35 @@ def test_hyperlinked_accounts_are_read_by_their_text(tmp_path: Path) -> None:
         sheet.write("A1", "Email")
         sheet.write_url("A2", "mailto:zoe@contoso.example", string="zoe@contoso.example")
     assert identifiers_in(path) == [(2, "zoe@contoso.example")]
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write("A1", "Person")
+        sheet.write_url("A2", "mailto:zoe@contoso.example", string="Zoë Xu")
+    assert "#Sheet1 has no account column" in refusal(path)  # where a link leads is not what people read
+
+
+def test_merged_cells_count_once(tmp_path: Path) -> None:
+    """A title over the table, a header over two columns, a department beside three accounts: the first cell has it."""
+    path = tmp_path / "merged.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("A")
+        sheet.merge_range("B2:E2", "Accounts to be reset")
+        sheet.merge_range("B4:C4", "User principal name")
+        sheet.write_row("D4", ["Department", "Ticket"])
+        sheet.merge_range("D5:D7", "Sales")
+        for row, name in enumerate(("zoe", "yui", "xu"), start=4):
+            sheet.write(row, 1, f"{name}@contoso.example")
+            sheet.write(row, 4, f"{row:05}")
+        sheet.merge_range("B9:E9", "End of the list")
+    (source,) = inspect([str(path)])
+    assert (source.account_column, source.columns) == ("User principal name", ("Department", "Ticket"))
+    rows = rows_of(source)
+    assert [(row["row"], row["identifier"], json.loads(row["cohort"])["Department"]) for row in rows[:3]] == [
+        (5, "zoe@contoso.example", "Sales"),
+        (6, "yui@contoso.example", ""),
+        (7, "xu@contoso.example", ""),
+    ]
+    assert [(row["row"], row["reason"]) for row in rows[3:]] == [(8, "blank"), (9, "invalid_identifier")]
 
 
 def test_the_one_sheet_with_accounts_is_found(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from aiohttp import web
 from batchreset.auth.token import GivenToken
 from batchreset.errors import DirectoryError, SignInError
 from batchreset.graph import directory
-from batchreset.graph.directory import LOOKUP_SIZE, Directory, LookUpRefusedError, ask_about, probe
+from batchreset.graph.directory import Directory, LookUpRefusedError, ask_about, probe
+from batchreset.graph.queries import LOOKUP_SIZE
 from batchreset.graph.roles import ACTIVE, assigned
 from batchreset.graph.session import GraphSession
 from batchreset.graph.turnstile import Turnstile

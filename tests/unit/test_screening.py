@@ -9,10 +9,18 @@ import pytest
 
 from batchreset.model import Account, Kind, Mark, Method, Operator, PasswordSource, Reason
 from batchreset.policy.roles import Holders
-from batchreset.policy.screening import Exclusion, Rules, marks, screen
+from batchreset.policy.screening import Exclusion, Rules, marks, screen, unclear
 from batchreset.settings import Settings
 
-ANA = Account("AAAA-1", "Ana@Contoso.example", "Ana", Kind.CLOUD, enabled=True, password_changed_at=None)
+ANA = Account(
+    "AAAA-1",
+    "Ana@Contoso.example",
+    "Ana",
+    Kind.CLOUD,
+    enabled=True,
+    password_changed_at=None,
+    names=frozenset({"aaaa-1", "ana@contoso.example"}),
+)
 NOBODY_SPECIAL = Rules(Settings(), Method.RESET_PASSWORD, Operator("zzzz-9", "admin@contoso.example", "t", "Contoso"))
 ADMINISTRATOR = frozenset({"62e90394-69f5-4237-9190-012177145e10"})
 SYNCHRONISING = frozenset({"d29b2b05-8046-44ba-8758-1e26182fcf32"})
@@ -26,27 +34,48 @@ def rules(**changes: Any) -> Rules:
 
 
 def reason(account: Account, given: Rules) -> Reason | None:
-    found = screen([account], given)
+    found = screen(account, given)
     return found.reason if found else None
 
 
 def test_an_ordinary_account_is_reset() -> None:
     """No rule speaks against it, and nothing is to be known of it."""
-    assert screen([ANA], NOBODY_SPECIAL) is None
+    assert screen(ANA, NOBODY_SPECIAL) is None
     assert marks(ANA, NOBODY_SPECIAL) == frozenset()
 
 
 def test_a_name_that_is_not_one_accounts_is_left_out() -> None:
-    """Nothing is sent to a name that the directory does not know, or knows several by."""
-    assert screen([], NOBODY_SPECIAL) == Exclusion(Reason.NOT_FOUND)
-    several = screen([ANA, replace(ANA, object_id="bbbb-2")], NOBODY_SPECIAL)
-    assert several == Exclusion(Reason.AMBIGUOUS, "2 accounts have this name: AAAA-1, bbbb-2")
+    """Nothing is sent to a name that the directory does not know, or knows several by; three of these are named."""
+    assert unclear("ana@contoso.example", [ANA]) is None
+    assert unclear("ana@contoso.example", []) == Exclusion(Reason.NOT_FOUND)
+    others = [replace(ANA, object_id=f"{number}", user=f"ana{number}@contoso.example") for number in range(2, 6)]
+    two = "Ana@Contoso.example (AAAA-1), ana2@contoso.example (2)"
+    assert unclear("ana@contoso.example", [ANA, *others[:1]]) == Exclusion(
+        Reason.AMBIGUOUS, f"2 accounts have this name: {two}"
+    )
+    assert unclear("ana@contoso.example", [ANA, *others]) == Exclusion(
+        Reason.AMBIGUOUS, f"5 accounts have this name: {two}, ana3@contoso.example (3) and 2 more"
+    )
+
+
+def test_an_account_of_another_domain_is_not_taken() -> None:
+    """The one account of a logon name may be somebody else, where it is in another domain than the one that was named.
+
+    It is told, so that whoever knows better can name it otherwise.
+    """
+    told = "the one account of this name is Ana@Contoso.example, of {}: if it is meant, name it by its user principal"
+    for domain, home in (("emea.contoso.example", "the domain emea.contoso.example"), ("", "no domain that is known")):
+        found = unclear("corp\\ana", [replace(ANA, names=frozenset({"\\ana", "emea\\ana"}), domain=domain)])
+        assert found
+        assert found.reason is Reason.AMBIGUOUS
+        assert found.detail
+        assert found.detail.startswith(told.format(home))
 
 
 @pytest.mark.parametrize("name", ["aaaa-1", "ana@contoso.example"])
 def test_protected_accounts_are_left_out(name: str) -> None:
     """By object id or UPN, without regard to case; it says where that was asked for."""
-    found = screen([ANA], rules(protected={name: "named in staff.csv"}))
+    found = screen(ANA, rules(protected={name: "named in staff.csv"}))
     assert found == Exclusion(Reason.PROTECTED, "named in staff.csv")
 
 
@@ -66,9 +95,9 @@ def test_the_operator_is_left_out() -> None:
 )
 def test_holders_of_a_role_are_left_out_unless_asked_for(holders: Holders, detail: str) -> None:
     """However they come by it; --include-privileged lifts it, and they stay marked."""
-    assert screen([ANA], rules(holders=holders)) == Exclusion(Reason.PRIVILEGED, detail)
+    assert screen(ANA, rules(holders=holders)) == Exclusion(Reason.PRIVILEGED, detail)
     included = rules(holders=holders, include_privileged=True)
-    assert screen([ANA], included) is None
+    assert screen(ANA, included) is None
     assert marks(ANA, included) == {Mark.PRIVILEGED}
 
 
@@ -139,7 +168,7 @@ def test_a_synchronised_account_is_not_reached_by_password_profile() -> None:
 def test_federated_accounts_are_left_out_unless_they_are_synchronised() -> None:
     """By their domain; writeback reaches those that come from on-premises."""
     given = rules(domains={"contoso.example": True, "fabrikam.example": False})
-    assert screen([ANA], given) == Exclusion(Reason.FEDERATED, "contoso.example is a federated domain")
+    assert screen(ANA, given) == Exclusion(Reason.FEDERATED, "contoso.example is a federated domain")
     assert reason(replace(ANA, kind=Kind.SYNCHRONISED), given) is None
     for domain in ("fabrikam.example", "elsewhere.example", "sub.contoso.example"):
         assert reason(replace(ANA, user=f"ana@{domain}"), given) is None
@@ -170,9 +199,9 @@ def test_disabled_accounts_are_left_out_only_where_asked() -> None:
 def test_who_changed_the_password_since_may_be_left_out(changed: str | None, is_skipped: bool) -> None:  # noqa: FBT001  a parameter of the table
     """Later than that and not at it; what is no time proves nothing."""
     account = replace(ANA, password_changed_at=changed)
-    found = screen([account], rules(skip_changed_since="2026-11-20"))
+    found = screen(account, rules(skip_changed_since="2026-11-20"))
     assert found == (Exclusion(Reason.CHANGED_SINCE, f"its password changed at {changed}") if is_skipped else None)
-    assert screen([account], NOBODY_SPECIAL) is None
+    assert screen(account, NOBODY_SPECIAL) is None
 
 
 def test_likely_service_accounts_are_of_the_cloud() -> None:
@@ -187,7 +216,7 @@ def test_who_is_out_of_reach_is_marked() -> None:
     helpdesk = replace(NOBODY_SPECIAL.operator, roles=frozenset({"Helpdesk Administrator"}))
     given = rules(operator=helpdesk, holders=Holders({"aaaa-1": ADMINISTRATOR}), include_privileged=True)
     assert marks(ANA, given) == {Mark.PRIVILEGED, Mark.OUT_OF_REACH}
-    assert screen([ANA], given) is None
+    assert screen(ANA, given) is None
     assert marks(ANA, replace(given, operator=NOBODY_SPECIAL.operator)) == {Mark.PRIVILEGED}
     assert marks(replace(ANA, object_id="bbbb-2"), given) == frozenset()
 

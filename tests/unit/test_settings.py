@@ -8,7 +8,7 @@ import pytest
 from batchreset.errors import UsageError
 from batchreset.model import PasswordSource, Risk
 from batchreset.settings import Cloud, Settings
-from batchreset.values import is_loopback, pairs, seconds
+from batchreset.values import is_loopback, pairs, seconds, size
 
 
 def test_the_defaults_are_those_that_are_promised() -> None:
@@ -45,6 +45,23 @@ def test_each_cloud_has_its_graph(cloud: Cloud, root: str) -> None:
 def test_durations(text: str, wanted: float) -> None:
     """Seconds, minutes, hours, days; a bare number is seconds."""
     assert seconds(text, "--deadline") == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("512MiB", 512 << 20), ("2GB", 2 * 10**9), ("1.5 gib", 3 << 29), ("10k", 10_000), ("4096", 4096), ("7B", 7)],
+)
+def test_sizes(text: str, wanted: int) -> None:
+    """Units of 1000, and with an i of 1024; a bare number is bytes."""
+    assert size(text, "--max-unpacked") == wanted
+    assert Settings(max_unpacked=text).max_unpacked == text
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "1 TiBB", "1ib", "one", "1e9", "9" * 400, "\u0665k"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    """Naming the option that it was given for."""
+    with pytest.raises(UsageError, match="--max-unpacked"):
+        Settings(max_unpacked=text)
 
 
 @pytest.mark.parametrize("text", ["", "h", "-5m", "1h30m", "an hour", "5 minutes", "1e3", "nan", "\u0665m"])
