@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from batchreset.cli import logs
-from batchreset.cli.terminal import say
+from batchreset.cli.terminal import can_draw, say
 from batchreset.cli.words import snapshot_text
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _EVERY = 5.0
 
 def live() -> AbstractContextManager[Callable[[Snapshot], None]]:
     """Return a context that yields what to call with each snapshot. Everything goes to standard error."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not logs.is_verbose():
+    if can_draw(sys.stderr) and not logs.is_verbose():
         return _bar()
     tell = unhurried(first=0.0)
     return nullcontext(lambda snapshot: tell(snapshot_text(snapshot)))

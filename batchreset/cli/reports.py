@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchreset.cli.options import AsJson, Config, Flags, Run, takes
-from batchreset.cli.terminal import say, show
-from batchreset.cli.words import quoted
-from batchreset.clock import seconds_since
-from batchreset.errors import BatchResetError, LockedError
+from batchreset.cli.terminal import can_draw, output, plain, say, show
+from batchreset.errors import BatchResetError, RefusedError, UsageError
 from batchreset.gather import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from batchreset.engine.glance import Glance
 
 _WATCH_SECONDS = 1.0
-#: After a week, in seconds, passwords should have been handed over.
-_LONG_SEALED = 7 * 86400
+#: What a verification that found something ends with: it was carried out, and not all is well.
+_NOT_AS_IT_WAS = 3
 
 
 @takes("out")
@@ -29,7 +35,8 @@ def status(
     run: Annotated[str | None, typer.Argument(metavar="RUN", hidden=True)] = None,
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again every second until the run ends; with --json, only then.")
+        bool,
+        typer.Option("--watch", help="Keep it up to date until the run ends; with --json, show only how it has ended."),
     ] = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -37,41 +44,80 @@ def status(
 ) -> None:
     """Say where a run stands: the latest, or the one named.
 
+    A terminal shows a bar, what needs attention and what to do next; a pipe gets a line, and with --watch another one
+    whenever it has changed. Ctrl-C ends the watching and not the run, with exit status 0.
+
     Examples:
       batchreset status
       batchreset status 20261121T175502Z-leak-cohort-7f3a --watch
+      batchreset status --json
     """
+    from batchreset.cli.standing import values_of
     from batchreset.engine import folder as folders
-    from batchreset.model import RunState
+    from batchreset.engine.glance import looking
 
     folder = folders.find(run, gather(flags, config).out)
-    found = _standing(folder, is_checked=True)
-    while watch and found["state"] == RunState.RUNNING:
-        if not as_json:
-            show(_standing_text(found))
-        time.sleep(_WATCH_SECONDS)
-        found = _standing(folder)
-    show(json.dumps(found, indent=2) if as_json else _standing_text(found))
+    with looking(folder, is_checked=True, in_detail=True) as look:
+        glances = _until_it_ends(look) if watch else iter([look()])
+        if as_json:
+            show(json.dumps(values_of(_last(glances)), indent=2))
+        elif can_draw(sys.stdout):
+            _draw(glances, is_watched=watch)
+        else:
+            _tell(glances)
 
 
 @takes("out")
-def report(run: Run, *, config: Config = None, flags: Flags) -> None:
-    """Write the report again from the status table.
+def report(
+    run: Run,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Write nothing; check the files of the report against its manifest.")
+    ] = False,
+    manifest_sha256: Annotated[
+        str | None,
+        typer.Option(
+            "--manifest-sha256",
+            help="With --verify: the manifest's own SHA-256, as it was printed at the end and kept in a ticket.",
+            metavar="SHA256",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+    flags: Flags,
+) -> None:
+    """Write the report of a run again, or verify it.
+
+    It is made from the status table anew.
+
+    --verify says which files are not as they were: exit status 0 where all are, 3 where not, 5 where there is no
+    manifest of this run that can be read. It finds damage. Whoever changes files on purpose can write a manifest that
+    fits them: against that only its hash helps, if it was kept elsewhere.
 
     Examples:
       batchreset report 20261121T175502Z-leak-cohort-7f3a
+      batchreset report 20261121T175502Z-leak-cohort-7f3a --verify --manifest-sha256 5d41402abc4b2a76b9719d911017c592...
     """
-    from batchreset.cli.words import end_text
     from batchreset.engine import folder as folders
+
+    if manifest_sha256 is not None and not verify:
+        raise UsageError("--manifest-sha256 goes with --verify.")
+    out = gather(flags, config).out
+    if verify:
+        _verify(run, out, manifest_sha256, as_json=as_json)
+        return
+    from batchreset.cli.words import end_text
     from batchreset.engine.rewrite import write_again
 
-    folder = folders.find(run, gather(flags, config).out)
-    show(end_text(folder, write_again(folder)))
+    folder = folders.find(run, out)
+    summary = write_again(folder)
+    values = {**summary.recorded(), "folder": str(folder)}
+    show(json.dumps(values, indent=2) if as_json else end_text(folder, summary))
 
 
 @takes("out")
 def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> None:
-    """List runs, oldest first.
+    """List runs, the newest first.
 
     Runs whose passwords have lain sealed beside their key for more than a week are pointed out.
 
@@ -79,80 +125,123 @@ def runs(*, as_json: AsJson = False, config: Config = None, flags: Flags) -> Non
       batchreset runs
       batchreset runs --out /srv/resets --json
     """
+    from batchreset.cli.standing import values_of
     from batchreset.engine import folder as folders
+    from batchreset.engine.glance import looking
 
     out = gather(flags, config).out
     found = []
-    for folder in folders.listed(out):
+    for folder in reversed(folders.listed(out)):
         try:
-            found.append(_standing(folder))
+            with looking(folder) as look:
+                found.append(look())
         except BatchResetError as error:
             # One run that cannot be read, of another version perhaps, hides none of the others.
             say(f"batchreset: {error}")
     if as_json:
-        show(json.dumps({"runs": found}, indent=2))
+        show(json.dumps({"runs": [values_of(glance) for glance in found]}, indent=2))
+    elif not found:
+        show(f"There are no runs in {out}.")
     else:
-        show("\n".join(map(_listed_text, found)) or f"There are no runs in {out}.")
+        _list(found)
 
 
-def _standing(folder: Path, *, is_checked: bool = False) -> dict[str, Any]:
-    """Return where a run stands, as JSON values; counts are by outcome, open rows apart. The table may be checked."""
-    from batchreset.engine.forgetting import sealed_since
-    from batchreset.model import IN_FLIGHT, Outcome, RunState, State
-    from batchreset.status import database, record, rows
+def _until_it_ends(look: Callable[[], Glance]) -> Iterator[Glance]:
+    """Look at a run now, and again and again as long as it is worked on, which is until its report is there."""
+    from batchreset.engine.glance import is_worked_on
+    from batchreset.model import RunState
 
-    engine = database.connect(folder, is_checked=is_checked)
-    try:
-        line = record.load(engine)
-        is_dead = line.state is RunState.RUNNING and not _is_worked_on(folder)
-        if is_dead:
-            line = record.load(engine)  # it may have ended in this moment
-        counts, sealed = rows.counts(engine), sealed_since(folder, engine, line)
-    finally:
-        engine.dispose()
-    in_flight = sum(counts[state] for state in IN_FLIGHT)
-    ended = {outcome.value: counts[State(outcome.value)] for outcome in Outcome if outcome is not Outcome.NOT_ATTEMPTED}
-    return {
-        "run_id": line.run_id,
-        "folder": str(folder),
-        "state": RunState.INTERRUPTED if is_dead and line.state is RunState.RUNNING else line.state,
-        "rehearsal": line.rehearsal,
-        "tenant": line.operator.tenant,
-        "rows": sum(counts.values()),
-        "counts": {**ended, Outcome.NOT_ATTEMPTED.value: counts[State.READY]},
-        "in_flight": in_flight,
-        "halted_because": line.halted_because,
-        "created_at": line.created_at,
-        "started_at": line.started_at,
-        "finished_at": line.finished_at,
-        "sealed_since": sealed,
-    }
+    is_awaited = False
+    while True:
+        glance = look()
+        if glance.run.state is RunState.RUNNING:
+            is_awaited = True
+        elif is_awaited and is_worked_on(glance.folder):
+            glance = replace(glance, run=replace(glance.run, state=RunState.RUNNING))
+        yield glance
+        if glance.run.state is not RunState.RUNNING:
+            return
+        _pause()
 
 
-def _is_worked_on(folder: Path) -> bool:
-    """Say whether a process works on a run: one that was killed left its state, and holds no lock."""
+def _pause() -> None:
+    time.sleep(_WATCH_SECONDS)
+
+
+def _draw(glances: Iterator[Glance], *, is_watched: bool) -> None:
+    """Show a run on the terminal, each view in the place of the one before; Ctrl-C leaves the last, in full."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from batchreset.cli.panels import view_of
+
+    latest = next(glances)
+    with output() as file:
+        console = Console(file=file, highlight=False)
+        if not is_watched:
+            console.print(view_of(latest, console))
+            return
+        with Live(console=console, auto_refresh=False) as view:
+            with suppress(KeyboardInterrupt):
+                for glance in chain([latest], glances):
+                    latest = glance
+                    view.update(view_of(latest, console, is_watched=True), refresh=True)
+            view.update(view_of(latest, console), refresh=True)
+
+
+def _last(glances: Iterator[Glance]) -> Glance:
+    """Return the last of them; Ctrl-C makes it the latest."""
+    latest = next(glances)
+    with suppress(KeyboardInterrupt):
+        for glance in glances:
+            latest = glance
+    return latest
+
+
+def _tell(glances: Iterable[Glance]) -> None:
+    """Show a run in a line, and in another one whenever that has changed, as long as somebody reads them."""
+    from batchreset.cli.standing import line_of
+
+    told = None
+    with suppress(KeyboardInterrupt), output() as file:
+        for glance in glances:
+            line = line_of(glance)
+            if line != told:
+                file.write(plain(line) + "\n")
+                file.flush()
+            told = line
+
+
+def _list(glances: Sequence[Glance]) -> None:
+    if can_draw(sys.stdout):
+        from rich.console import Console
+
+        from batchreset.cli.panels import show_runs
+
+        with output() as file:
+            show_runs(glances, Console(file=file, highlight=False))
+        return
+    from batchreset.cli.standing import line_of, sealed_text
+
+    for glance in glances:
+        sealed = sealed_text(glance)
+        show(line_of(glance) + (f"\n  {sealed}" if sealed else ""))
+
+
+def _verify(run: str, out: Path, kept: str | None, *, as_json: bool) -> None:
+    """Check a run's report and exit with 3 where it is not as it was; a folder without the status table will do."""
+    from batchreset.cli.verified import verified_text, verified_values
     from batchreset.engine import folder as folders
+    from batchreset.report.verify import MANIFEST, verify
 
-    try:
-        with folders.locked(folder):
-            return False
-    except LockedError:
-        return True
-
-
-def _listed_text(found: Mapping[str, Any]) -> str:
-    """Write a run's line, and one below it where its passwords have been sealed for long."""
-    line, since = _standing_text(found), found["sealed_since"]
-    if since is None or seconds_since(since) < _LONG_SEALED:
-        return line
-    forget = f"batchreset passwords {quoted(Path(found['folder']))} --forget"
-    return f"{line}\n  its passwords have been sealed since {since[:10]}; once they are handed over: {forget}"
-
-
-def _standing_text(found: Mapping[str, Any]) -> str:
-    told = [f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in found["counts"].items() if count]
-    if found["in_flight"]:
-        told.append(f"{found['in_flight']:,} in flight")
-    rehearsal = ", rehearsal" if found["rehearsal"] else ""
-    because = f" ({found['halted_because']})" if found["halted_because"] else ""
-    return f"{found['run_id']}  {found['state']}{because}{rehearsal}  {found['rows']:,} rows: {', '.join(told)}"
+    if kept is not None and not re.fullmatch("[0-9a-fA-F]{64}", kept):
+        raise UsageError(f"--manifest-sha256 {kept}: a SHA-256 has 64 hexadecimal digits.")
+    # Path's own question would raise for what is too long, or for others alone.
+    folder = Path(run) if os.path.isfile(Path(run) / MANIFEST) else folders.find(run, out)  # noqa: PTH113  see above
+    found = verify(folder, kept and kept.lower())
+    name = folder.absolute().name
+    if folders.is_run_id(name) and name != found.run_id:
+        raise RefusedError(f"{folder}: its manifest is that of another run, {found.run_id}; verify the one you mean.")
+    show(json.dumps(verified_values(folder, found), indent=2) if as_json else verified_text(folder, found))
+    if not found.is_as_it_was:
+        raise typer.Exit(_NOT_AS_IT_WAS)

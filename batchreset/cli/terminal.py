@@ -27,9 +27,19 @@ _WIDEST = 120
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+def can_draw(stream: TextIO) -> bool:
+    """Say whether somebody looks on at a terminal that can be drawn on."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+
+
 def width_of(stream: TextIO) -> int | None:
     """Return at which column lines are best broken; None where no person looks on."""
     return min(shutil.get_terminal_size().columns, _WIDEST) if stream.isatty() else None
+
+
+def plain(text: str) -> str:
+    """Return a text without what would do more on a terminal than be read."""
+    return _CONTROLS.sub("", text)
 
 
 def say(text: str) -> None:
@@ -38,14 +48,14 @@ def say(text: str) -> None:
         events.tell("said", text=text.strip())
         return
     with suppress(OSError):
-        sys.stderr.write(_CONTROLS.sub("", text) + "\n")
+        sys.stderr.write(plain(text) + "\n")
         sys.stderr.flush()
 
 
 def show(text: str) -> None:
     """Give on standard output what was asked for."""
     with output() as file:
-        file.write(_CONTROLS.sub("", text) + "\n")
+        file.write(plain(text) + "\n")
 
 
 @contextmanager
@@ -77,7 +87,7 @@ def confirm(question: str, number: int, *, stdin_is_taken: bool, is_typed: bool 
         if terminal is None:
             return None
         read, write = terminal
-        write.write(f"{_CONTROLS.sub('', question)}\nType {wanted} to go on, anything else to leave it: ")
+        write.write(f"{plain(question)}\nType {wanted} to go on, anything else to leave it: ")
         write.flush()
         return read.readline().strip().lower().replace(",", "") == wanted
 
@@ -87,7 +97,7 @@ def ask_secret(question: str) -> Secret | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     try:
-        text = getpass.getpass(f"{_CONTROLS.sub('', question)}: ", sys.stderr)
+        text = getpass.getpass(f"{plain(question)}: ", sys.stderr)
     except (EOFError, UnicodeDecodeError):
         raise RefusedError("Nothing was typed that can be read as text, so nothing was done.") from None
     return Secret(text) if text else None

@@ -93,11 +93,24 @@ def _remove_abandoned(out: Path) -> None:
 
 
 def listed(out: Path) -> list[Path]:
-    """Return the run folders in `out`, oldest first."""
-    if not out.is_dir():
+    """Return the run folders in `out` that this user may look into, oldest first. Raises `SettingsError`."""
+    try:
+        runs = [path for path in out.iterdir() if is_run_id(path.name) and _has_table(path)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    runs = [path for path in out.iterdir() if _RUN_ID.fullmatch(path.name) and (path / FILE_NAME).is_file()]
+    except OSError as error:
+        raise SettingsError(f"--out {out}: this folder cannot be read ({error.strerror}).") from error
     return sorted(runs, key=_made_at)
+
+
+def is_run_id(name: str) -> bool:
+    """Say whether a run could be called so."""
+    return _RUN_ID.fullmatch(name) is not None
+
+
+def _has_table(folder: Path) -> bool:
+    """Say whether a run can be found in a folder: not in one that is for others alone, or no folder's name at all."""
+    return os.path.isfile(folder / FILE_NAME)  # noqa: PTH113  what cannot be looked at is none, where Path's raises
 
 
 def _made_at(folder: Path) -> tuple[str, int, str]:
@@ -114,7 +127,7 @@ def find(run: str | None, out: Path) -> Path:
             raise RunNotFoundError(f"There is no run in {out}; --out names another folder.")
         return runs[-1]
     for folder in (Path(run), out / run):
-        if (folder / FILE_NAME).is_file():
+        if _has_table(folder):
             return folder
     raise RunNotFoundError(f"{run}: no such run, neither as a folder nor as a run id in {out}; see `batchreset runs`.")
 

@@ -1,4 +1,4 @@
-"""The report's two pictures, as SVG in data URIs."""
+"""The report's picture, as SVG in data URIs: matplotlib takes a second to import, so import this where it is drawn."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import datetime
 from io import BytesIO
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -20,9 +18,11 @@ from batchreset.model import Outcome
 from batchreset.report.wording import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from matplotlib.axes import Axes
+
+    from batchreset.report.timeline import Timeline
 
 #: Text stays text, in the reader's own font; ids are the same each time, so that the same run gives the same file.
 _STYLE: dict[Any, Any] = {
@@ -33,8 +33,9 @@ _STYLE: dict[Any, Any] = {
 }
 _HUE = re.compile("#[0-9a-f]{6}")
 _BINS = 160
-#: Hours in which nothing happened (between two starts, say) are cut out of the time axis.
-_LONGEST_IDLE = 600.0
+#: What the picture says of itself, which nobody sees, is left out; and what lies between its parts.
+_UNSAID = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_BETWEEN = re.compile(r"\s*\n\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,6 @@ _LIGHT = {
     "learned": "#c2410c",
     Outcome.SUCCEEDED: "#1b7f53",
     Outcome.FAILED: "#cf3341",
-    Outcome.UNRESOLVED: "#a66a00",
-    Outcome.EXCLUDED: "#66758a",
-    Outcome.NOT_ATTEMPTED: "#b4bdc8",
 }
 _DARK = {
     "accepted": "#7aa7ff",
@@ -67,9 +65,6 @@ _DARK = {
     "learned": "#ff9d5c",
     Outcome.SUCCEEDED: "#4fc38c",
     Outcome.FAILED: "#ff7a80",
-    Outcome.UNRESOLVED: "#f0b64a",
-    Outcome.EXCLUDED: "#93a1b3",
-    Outcome.NOT_ATTEMPTED: "#5a6675",
 }
 #: The first that fits is shown; the last one has no condition.
 LOOKS = (
@@ -78,44 +73,6 @@ LOOKS = (
     Look("screen and (max-width: 640px)", "#5a6573", "#dde2e8", _LIGHT, 4.4, 4),
     Look("", "#5a6573", "#dde2e8", _LIGHT, 10, 4.4),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """What happened when, on an axis of working time: seconds since the first event, with long pauses cut out.
-
-    `events` has, for each series, the places on the axis and the number of events at each (`learned`: the rate that was
-    found there); `pauses` has the places where time was cut out, and how many seconds.
-    """
-
-    events: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-    end: float
-    pauses: Sequence[tuple[float, float]]
-
-    def total(self, series: str) -> int:
-        """Count a series' events."""
-        return int(sum(self.events[series][1]))
-
-
-def timeline_of(by_second: Mapping[str, Mapping[str, float]]) -> Timeline | None:
-    """Lay events, counted by the second they fell in, on one axis; None when there are none."""
-    moments = sorted({datetime.fromisoformat(second) for seconds in by_second.values() for second in seconds})
-    if not moments:
-        return None
-    idle = [(after - before).total_seconds() for before, after in pairwise(moments)]
-    cut_to = max(1.0, 0.05 * sum(seconds for seconds in idle if seconds <= _LONGEST_IDLE))
-    at = 0.0
-    place = {moments[0].isoformat(): at}
-    pauses = []
-    for moment, seconds in zip(moments[1:], idle, strict=True):
-        if seconds > _LONGEST_IDLE:
-            pauses.append((at + cut_to / 2, seconds))
-        at += cut_to if seconds > _LONGEST_IDLE else seconds
-        place[moment.isoformat()] = at
-    events = {
-        name: ([place[second] for second in seconds], list(seconds.values())) for name, seconds in by_second.items()
-    }
-    return Timeline(events, max(at, 1.0), pauses)
 
 
 def pictures(draw: Callable[[Look], str]) -> Iterator[tuple[str, str]]:
@@ -194,23 +151,6 @@ def _draw_pace(axes: Axes, timeline: Timeline, look: Look, unit: float) -> None:
     _name_series(axes, look, bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, columnspacing=1, handlelength=1)
 
 
-def draw_outcomes(counts: Mapping[str, int], look: Look) -> str:
-    """Draw the outcomes as parts of one bar, none of them too thin to be seen, as SVG."""
-    total = sum(counts.values())
-    shares = {name: max(rows / total, 0.008) for name, rows in counts.items() if rows}
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(look.width, 0.22))
-        axes = figure.add_axes((0, 0, 1, 1))
-        left = 0.0
-        for name, share in shares.items():
-            axes.barh(0, share - 0.002, left=left, color=look.colours[name])
-            left += share
-        axes.set_xlim(0, left - 0.002)
-        axes.set_ylim(-0.4, 0.4)
-        axes.set_axis_off()
-        return _svg(figure)
-
-
 def _unit(end: float) -> tuple[str, float]:
     """Choose the unit of an axis: the largest of which it has three at least."""
     return next((unit for unit in (("hours", 3600.0), ("minutes", 60.0)) if end >= 3 * unit[1]), ("seconds", 1.0))
@@ -241,5 +181,5 @@ def _dress(axes: Axes, look: Look) -> None:
 
 def _svg(figure: Figure) -> str:
     picture = BytesIO()
-    figure.savefig(picture, format="svg", transparent=True, metadata={"Date": None})
-    return picture.getvalue().decode()
+    figure.savefig(picture, format="svg", transparent=True, metadata=_UNSAID)
+    return _BETWEEN.sub(" ", picture.getvalue().decode())

@@ -6,8 +6,11 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from batchreset.model import Kind, Outcome, Reason, RunState
+from batchreset.model import Kind, Outcome, Reason
 from batchreset.report.advice import AT_RISK
+from batchreset.report.funnel import Funnel
+from batchreset.report.listing import Listing
+from batchreset.report.operations import Operations
 from batchreset.report.reconciliation import COHORT_PREFIX
 from batchreset.report.summary import Sessions
 
@@ -18,46 +21,13 @@ if TYPE_CHECKING:
 
     from batchreset.status.record import RunRecord
 
-ROWS_SHOWN = 2_000
 NAMES_SHOWN = 200
 
 #: Exclusions that need nobody's attention.
-_QUIET = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.PROTECTED})
-#: Outcomes that need attention, the most urgent first.
-URGENCY = (Outcome.FAILED, Outcome.UNRESOLVED, Outcome.EXCLUDED, Outcome.NOT_ATTEMPTED)
+_QUIET = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.NOT_SELECTED, Reason.PROTECTED})
 #: How a cohort of users at risk says that they are. Source: "riskyUser resource type" of the Graph reference, v1.0.
 _RISK_COLUMN = COHORT_PREFIX + "riskState"
 _RISK_IS_OPEN = ("atRisk", "confirmedCompromised")
-_SHOWN = (
-    *("row", "source", "identifier", "user", "display_name", "outcome", "reason", "detail"),
-    *("client_request_id", "request_id"),
-)
-
-
-class Attention:
-    """The rows that need attention, as many as a page can show, the most urgent kept."""
-
-    def __init__(self, run: RunRecord) -> None:
-        """Begin with none."""
-        self._quiet = list(quiet_reasons(run))
-        is_planned = run.state is RunState.PLANNED  # then it is as it should be that nothing was attempted
-        self._kept: dict[Outcome, list[dict[Hashable, Any]]] = {
-            outcome: [] for outcome in URGENCY if not (is_planned and outcome is Outcome.NOT_ATTEMPTED)
-        }
-        self.total = 0
-
-    def add(self, lines: pd.DataFrame) -> None:
-        """Look through a chunk of the reconciliation."""
-        for outcome, kept in self._kept.items():
-            found = lines[lines["outcome"] == outcome]
-            if outcome is Outcome.EXCLUDED:
-                found = found[~found["reason"].isin(self._quiet)]
-            self.total += len(found)
-            kept.extend(found.head(ROWS_SHOWN - len(kept))[list(_SHOWN)].to_dict("records"))
-
-    def rows(self) -> list[dict[Hashable, Any]]:
-        """Return at most `ROWS_SHOWN` rows, the most urgent first, each outcome in input order."""
-        return [row for kept in self._kept.values() for row in kept][:ROWS_SHOWN]
 
 
 class Names:
@@ -85,20 +55,24 @@ class Findings:
         #: Rows that were reset, by what became of their sessions; and by their account's kind, marks and risk.
         self.sessions: Counter[str] = Counter()
         self.reset: Counter[str] = Counter()
-        self.attention = Attention(run)
+        self.listing = Listing(quiet_reasons(run))
+        self.funnel = Funnel()
+        self.operations = Operations()
         #: Accounts that this run left blocked, and how many of them are synchronised.
         self.blocked = Names()
         self.blocked_and_synchronised = 0
         #: Accounts that were to be blocked before their reset, and were not.
         self.not_blocked = Names()
-        #: Accounts whose sessions could not be revoked; the first time and the last at which sessions were.
+        #: Accounts that were reset and whose sessions were not revoked; the first time and the last at which some were.
         self.unrevoked = Names()
         self.revoked_between = ("", "")
 
     def add(self, resets: pd.DataFrame, steps: pd.DataFrame, lines: pd.DataFrame) -> None:
         """Look through a chunk of rows: as the table has them, what went with them, and what is said of them."""
         self.tally.update(zip(lines["outcome"], lines["reason"], strict=True))
-        self.attention.add(lines)
+        self.listing.add(lines)
+        self.funnel.add(lines)
+        self.operations.add(lines)
         self.sessions.update(filter(None, steps["sessions"]))
         is_reset = lines["outcome"] == Outcome.SUCCEEDED
         self.reset.update(filter(None, resets["kind"][is_reset]))
@@ -111,7 +85,7 @@ class Findings:
         self.blocked.add(blocked)
         self.blocked_and_synchronised += int((blocked["kind"] == Kind.SYNCHRONISED).sum())
         self.not_blocked.add(told[steps["is_unblocked"].astype(bool)])
-        self.unrevoked.add(told[steps["sessions"] == Sessions.FAILED])
+        self.unrevoked.add(told[steps["sessions"].isin((Sessions.FAILED, Sessions.LEFT))])
         times = [time for time in (*self.revoked_between, *steps["sessions_revoked_at"]) if time]
         self.revoked_between = (min(times, default=""), max(times, default=""))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from hashlib import file_digest
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DatabaseError
 
@@ -18,6 +17,8 @@ from batchreset.report.reconciliation import COHORT_PREFIX, COLUMNS, reconcile
 from batchreset.report.steps import taken
 from batchreset.report.summary import Summary, quota_of, summarise
 from batchreset.report.tables import CsvTable, retry_header, retry_lines
+from batchreset.report.verdict import verdict
+from batchreset.report.verify import FILES, MANIFEST, OF_THE_PLAN, fingerprint
 from batchreset.report.workbook import Workbook
 from batchreset.status.database import unusable
 from batchreset.status.record import read
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from batchreset.status.record import RunRecord
-
-#: Those a spreadsheet may hold open come first: if one of them cannot be replaced, the old report stands whole.
-_FILES = (
-    *("reconciliation.csv", "reconciliation.xlsx", "retry.csv"),
-    *("report.html", "summary.json", "audit.jsonl", "evidence.jsonl"),
-)
-#: Vouched for too, where the plan left them: they stay as they were agreed to.
-_OF_THE_PLAN = ("plan.json", "plan.html")
-MANIFEST = "manifest.json"
 
 
 def write(folder: Path, engine: Engine) -> Summary:
@@ -72,16 +64,16 @@ def _draft(draft: Path, engine: Engine, name: str) -> Summary:
             by_second = record.read_timeline(connection)
             spent = record.read_time_spent(connection)
             summary = summarise(run, findings, record.read_traffic(connection), quota_of(by_second), spent)
-            workbook.finish(summary, page.verdict(summary, quiet_reasons(run)).sentence)
+            workbook.finish(summary, verdict(summary, findings.tally, quiet_reasons(run)).sentence, by_second)
         html = page.render(run, summary, findings, by_second)
         _write_lines(draft / "report.html", [html])
         _write_lines(draft / "summary.json", [json.dumps(summary.recorded(), indent=2)])
         _write_lines(draft / "audit.jsonl", map(json.dumps, record.read_audit(connection)))
         _write_lines(draft / "evidence.jsonl", map(json.dumps, record.read_evidence(connection)))
-    told = [*(draft / name for name in _FILES), *(draft.parent / name for name in _OF_THE_PLAN)]
-    manifest = {"run_id": run.run_id, "files": {path.name: _fingerprint(path) for path in told if path.exists()}}
+    told = [*(draft / name for name in FILES), *(draft.parent / name for name in OF_THE_PLAN)]
+    manifest = {"run_id": run.run_id, "files": {path.name: asdict(fingerprint(path)) for path in told if path.exists()}}
     _write_lines(draft / MANIFEST, [json.dumps(manifest, indent=2)])
-    return replace(summary, manifest_sha256=_fingerprint(draft / MANIFEST)["sha256"])
+    return replace(summary, manifest_sha256=fingerprint(draft / MANIFEST).sha256)
 
 
 def _write_rows(draft: Path, connection: Connection, run: RunRecord, workbook: Workbook, findings: Findings) -> None:
@@ -90,7 +82,7 @@ def _write_rows(draft: Path, connection: Connection, run: RunRecord, workbook: W
     retry_path = _create(draft / "retry.csv")
     with _table(_create(draft / "reconciliation.csv")) as file, _table(retry_path) as retry_file:
         table, retry = CsvTable(file, header), CsvTable(retry_file, retry_header(run.cohort_columns))
-        workbook.begin(header)
+        workbook.begin(header, record.count_outcomes(connection))
         for resets, sends in record.read_rows(connection):
             steps = taken(resets, sends, run)
             lines = reconcile(resets, sends, steps, run)
@@ -125,13 +117,8 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": file_digest(file, "sha256").hexdigest()}
-
-
 def _put_in_place(draft: Path, folder: Path) -> None:
-    for name in (*_FILES, MANIFEST):
+    for name in (*FILES, MANIFEST):
         try:
             if (draft / name).exists():
                 (draft / name).replace(folder / name)

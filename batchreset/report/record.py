@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import exists, func, or_, select
 
-from batchreset.model import State, Step
+from batchreset.model import Outcome, State, Step, outcome_of
 from batchreset.status import cares, schema
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ _SENDS = [
 def count_rows(connection: Connection) -> int:
     """Count the rows of the cohort that the table holds."""
     return connection.execute(select(func.count()).select_from(schema.resets)).scalar_one()
+
+
+def count_outcomes(connection: Connection) -> Counter[Outcome]:
+    """Count the rows by their outcome."""
+    by_state = select(schema.resets.c.state, func.count()).group_by(schema.resets.c.state)
+    counts: Counter[Outcome] = Counter()
+    for state, rows in connection.execute(by_state):
+        counts[outcome_of(State(state))] += rows
+    return counts
 
 
 def read_rows(connection: Connection, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -109,7 +109,8 @@ def summarise(
             "sources": [
                 {"name": each.name, "sha256": each.sha256, "records": each.records, "column": each.column}
                 for each in run.sources
-            ]
+            ],
+            "where": run.settings.get("where"),
         },
         operator={"object_id": run.operator.object_id, "user": run.operator.user},
         tenant={"id": run.operator.tenant_id, "name": run.operator.tenant},

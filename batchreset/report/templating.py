@@ -1,4 +1,4 @@
-"""Pages for people: filled in from a template, with their style inside, and never with anything to load."""
+"""Pages for people: filled in from a template, with style and script inside, and never with anything to load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from batchreset.report.wording import at, describe
+from batchreset.report.wording import at, cut, describe
 
 _TEMPLATES = files("batchreset.report") / "templates"
 
@@ -18,11 +18,15 @@ _TEMPLATES = files("batchreset.report") / "templates"
 def fill(name: str, **values: Any) -> str:
     """Fill the template `name` in, which may include others and import their macros; every text is escaped.
 
-    It is given `style`, and `style_hash` for its Content-Security-Policy, too.
+    It is given `style` and `script` too, and the hash of each for its Content-Security-Policy.
     """
-    style = _read("report.css")
-    style_hash = b64encode(sha256(style.encode()).digest()).decode()
-    return _environment().get_template(name).render(values, style=style, style_hash=style_hash)
+    style, script = _read("report.css"), _read("report.js")
+    values |= {"style": style, "style_hash": _hash(style), "script": script, "script_hash": _hash(script)}
+    return _environment().get_template(name).render(values)
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
 
 
 @cache
@@ -34,7 +38,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"at": at, "number": "{:,}".format, "duration": describe}
+    environment.filters |= {"at": at, "number": "{:,}".format, "duration": describe, "cut": cut}
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from batchreset.model import Reason
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Left out without harm, and without a name worth reading.
 NAMELESS = frozenset({Reason.DUPLICATE, Reason.BLANK})
+
+_PLAIN = re.compile(r"[\w @.,:;/()#_-]*", re.ASCII)
 
 
 def describe(seconds: float) -> str:
@@ -71,9 +74,27 @@ def shortcomings(summary: Summary) -> list[str]:
     return told + unblocked + ([f"{summary.blocked:,} left with sign-in blocked"] if summary.blocked else [])
 
 
-def accounts(number: int) -> str:
-    """Write a number of accounts."""
-    return f"{number:,} account{'' if number == 1 else 's'}"
+def cut(text: str, most: int) -> str:
+    """Return a foreign text that takes up so many bytes at most as HTML and JSON write it, cut where it has to be."""
+    if len(text) <= most and _PLAIN.fullmatch(text):
+        return text
+    room = most
+    for place, character in enumerate(text):
+        is_escaped = character in "<>&\"'\\" or character < " "
+        room -= 6 if is_escaped else len(character.encode(errors="replace"))
+        if room < 0:
+            return text[:place].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    return text
+
+
+def accounts(number: int, kind: str = "") -> str:
+    """Write a number of accounts, of a `kind` (with the space behind it) if any."""
+    return f"{number:,} {kind}account{'' if number == 1 else 's'}"
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Enumerate: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def listed(names: Sequence[str], most: int) -> str:

@@ -121,3 +121,16 @@ def test_what_the_message_says_recovers_the_table(folder: Path, here: Call) -> N
     (folder / "recovered.sqlite").rename(folder / FILE_NAME)
     assert here("report", folder.name).status == 0
     assert len((folder / "reconciliation.csv").read_text(encoding="utf-8-sig").splitlines()) == 51
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_that_cannot_be_read_hides_no_other(tmp_path: Path, here: Call) -> None:
+    """Nor does one whose rows are in a state that there is not; a name that is none is refused in a sentence."""
+    name = "20261122T091500Z-damaged-0b2c"
+    make_run(tmp_path / "reports" / name, [{"state": "bogus"}], run_id=name).dispose()
+    ended = here("runs")
+    assert (ended.status, len(ended.out.splitlines())) == (0, 1)
+    assert "what the status table says of its rows cannot be read" in ended.err
+    for arguments in (["status", "a" * 300], ["report", "a" * 300, "--verify"], ["status", name]):
+        refused = here(*arguments)
+        assert (refused.status, len(refused.err.splitlines())) == (5, 1)

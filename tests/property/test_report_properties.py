@@ -22,6 +22,7 @@ from batchreset.report.reconciliation import reconcile
 from batchreset.report.steps import taken
 from batchreset.report.summary import quota_of, summarise
 from batchreset.report.tables import CsvTable
+from batchreset.report.verdict import verdict
 from batchreset.report.workbook import Workbook
 from batchreset.status import schema
 from batchreset.status.record import read
@@ -98,7 +99,45 @@ def test_every_row_is_counted_once_under_its_outcome(rows: list[dict[str, Any]],
     reasons = Counter(line["reason"] for line in folded.lines if line["reason"])
     assert folded.summary.reasons == reasons
     groups = page.groups_of(folded.findings.tally, quiet_reasons(folded.run))
-    assert sum(group.rows for group in groups) == len(rows) - folded.summary.counts[Outcome.SUCCEEDED]
+    reset = folded.summary.counts[Outcome.SUCCEEDED]
+    assert sum(group.rows for group in groups) == len(rows) - reset
+    first, *others = folded.findings.funnel.stations(state, page.words_of(state))
+    passed = [first.rows, *(station.rows for station in others)]
+    assert passed == sorted(passed, reverse=True)
+    assert passed[0] == len(rows)
+    assert passed[-1] == reset or state is RunState.PLANNED
+    assert Counter((line.outcome, line.reason) for line in folded.findings.listing) == folded.findings.tally
+
+
+TALLY = st.dictionaries(
+    st.one_of(
+        st.just((Outcome.SUCCEEDED, "")),
+        st.tuples(st.just(Outcome.EXCLUDED), st.sampled_from(Reason)),
+        st.tuples(st.sampled_from([Outcome.FAILED, Outcome.UNRESOLVED, Outcome.NOT_ATTEMPTED]), st.just("")),
+    ),
+    st.integers(1, 2_000),
+    max_size=5,
+)
+
+
+@given(tally=TALLY, state=st.sampled_from(RunState), rehearsal=st.booleans(), quiet=st.sets(st.sampled_from(Reason)))
+@example(
+    tally={(Outcome.SUCCEEDED, ""): 3, (Outcome.EXCLUDED, "blank"): 1},
+    state=RunState.FINISHED,
+    rehearsal=False,
+    quiet=set(),
+)
+def test_everybody_is_said_only_when_everybody_is_reset(
+    tally: dict[tuple[str, str], int], state: RunState, *, rehearsal: bool, quiet: set[Reason]
+) -> None:
+    """No account left out, for whatever reason, none failed, in doubt or waiting; and never in a plan."""
+    told = verdict(runs.summarised(state=state, rehearsal=rehearsal), tally, frozenset(quiet))
+    nobody = {(Outcome.EXCLUDED, Reason.DUPLICATE), (Outcome.EXCLUDED, Reason.BLANK)}
+    is_everybody = {*tally} - nobody == {(Outcome.SUCCEEDED, "")} and state not in {RunState.PLANNED, RunState.RUNNING}
+    assert bool(re.search(r"\b(all|every\w*|only)\b", told.sentence, re.IGNORECASE)) == is_everybody
+    assert told.sentence.startswith("Rehearsal: ") == ("simulated" in told.sentence) == rehearsal
+    assert re.fullmatch(r"[^.]*\.", told.sentence)  # one sentence
+    assert not is_everybody or told.tone != "bad" or state is RunState.HALTED
 
 
 @given(
@@ -166,8 +205,8 @@ def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:
     with TemporaryDirectory() as scratch:
         file = io.BytesIO()
         with Workbook(file, Path(scratch), runs.NOON) as workbook:
-            workbook.begin(["outcome"])
-            workbook.add([["x", cell, "x"] for cell in cells])
+            workbook.begin(["outcome", "detail", "display_name"], {Outcome.FAILED: len(cells)})
+            workbook.add([["failed", cell, "x"] for cell in cells])
     file.seek(0)
     read = CalamineWorkbook.from_filelike(file).get_sheet_by_name("Reconciliation").to_python()
     storable = [re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", cell) for cell in cells]
@@ -177,7 +216,7 @@ def test_any_text_comes_back_from_the_workbook(cells: list[str]) -> None:
 @cache
 def tags(word: str) -> Counter[str]:
     """Return the tags of a page that says `word` wherever a foreign text may stand."""
-    row = {"identifier": word, "detail": word, "display_name": word, "kind": "cloud"}
+    row = {"identifier": word, "detail": word, "display_name": word, "kind": "cloud", "object_id": word}
     failed = {"state": "failed", "reason": "forbidden", **row}
     sends = [runs.send(1, step="disable"), runs.send(3, step="revoke", verdict="refused", detail=word)]
     return Tags(
@@ -185,7 +224,8 @@ def tags(word: str) -> Counter[str]:
             [failed, failed | {"user": word}, row],
             sends,
             state="halted",
-            settings={"revoke_sessions": "after"},
+            settings={"revoke_sessions": "after", "protect": [f"x{word}"], "except_": [f"x/{word}x"]},
+            exceptions=[{"name": word, "sha256": word, "records": 1, "column": word}],
             halted_because=word,
             ticket=word,
             justification=word,

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Table, insert
 
 from batchreset.model import RunState
+from batchreset.report.summary import Summary
 from batchreset.status import database, schema
 
 if TYPE_CHECKING:
@@ -54,6 +55,37 @@ def make_run(folder: Path, rows: Sequence[dict[str, Any]] = (), **facts: Any) ->
     put(engine, schema.run, [{name: _text(value) for name, value in run.items()}])
     put(engine, schema.resets, [_row(number, row) for number, row in enumerate(rows, start=1)])
     return engine
+
+
+def summarised(**facts: Any) -> Summary:
+    """Make the figures of a run of nobody; `facts` replace some of them."""
+    nothing: dict[str, Any] = {
+        "run_id": RUN_ID,
+        "version": "0.1.0",
+        "rehearsal": False,
+        "state": RunState.FINISHED,
+        "rows": 0,
+        "counts": {},
+        "reasons": {},
+        "started_at": NOON,
+        "finished_at": NOON,
+        "seconds": 1.0,
+        "traffic": {},
+        "cohort": {},
+        "operator": {},
+        "tenant": {},
+        "method": "reset-password",
+        "passwords_kept": True,
+        "ticket": None,
+        "justification": None,
+        "halted_because": None,
+        "quota": {},
+        "time_spent": {},
+        "sessions": {"revoked": 0, "failed": 0, "left": 0},
+        "blocked": 0,
+        "not_blocked": 0,
+    }
+    return Summary(**nothing | facts)
 
 
 def put(engine: Engine, table: Table, lines: Sequence[dict[str, Any]]) -> None:

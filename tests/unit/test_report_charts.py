@@ -3,40 +3,35 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from batchreset.report.charts import LOOKS, Look, _draw_pace, draw_outcomes, draw_timeline, pictures, timeline_of
+from batchreset.report.charts import LOOKS, Look, _draw_pace, draw_timeline, pictures
+from batchreset.report.timeline import timeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 SECONDS = {f"2026-11-21T18:00:{second:02}": second % 3 for second in range(20)}
 SERIES = ("accepted", "succeeded", "failed", "sent", "refused", "learned")
-TIMELINE = timeline_of(dict.fromkeys(SERIES, SECONDS))
-assert TIMELINE is not None
 WIDE = LOOKS[-1]
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [partial(draw_outcomes, {"succeeded": 7, "failed": 2, "unresolved": 1}), partial(draw_timeline, TIMELINE)],
-    ids=["outcomes", "timeline"],
-)
-def test_a_dark_picture_is_the_one_that_would_have_been_drawn(draw: Callable[[Look], str]) -> None:
+def test_a_dark_picture_is_the_one_that_would_have_been_drawn() -> None:
     """Each look's picture is as if drawn in its own colours, though it is drawn once for each size only."""
+    timeline = timeline_of(dict.fromkeys(SERIES, SECONDS))
+    assert timeline is not None
     drawn: list[Look] = []
 
     def noting(look: Look) -> str:
         drawn.append(look)
-        return draw(look)
+        return draw_timeline(timeline, look)
 
     found = {media: b64decode(uri.partition(",")[2]).decode() for media, uri in pictures(noting)}
-    assert found == {look.media: draw(look) for look in LOOKS}
+    assert found == {look.media: draw_timeline(timeline, look) for look in LOOKS}
     assert len(drawn) == len({look.width for look in LOOKS}) < len(LOOKS)
 
 
@@ -68,3 +63,19 @@ def test_a_pace_is_by_the_second_however_long_the_run() -> None:
     values, edges, _ = stairs.get_data()
     assert set(values[:160]) == {5.0}
     assert edges[160] == pytest.approx(5440 / 60)
+
+
+def test_long_pauses_are_cut_out_of_the_time_axis() -> None:
+    """A run resumed the next day shows its two hours of work, not the night between."""
+    timeline = timeline_of(
+        {
+            "accepted": {"2026-11-21T12:00:00": 2, "2026-11-21T12:05:00": 1},
+            "succeeded": {"2026-11-22T12:05:00": 3},
+        }
+    )
+    assert timeline
+    assert timeline.events["accepted"] == ([0.0, 300.0], [2.0, 1.0])
+    assert timeline.events["succeeded"] == ([315.0], [3.0])  # 5% of the 300 seconds stand for the pause
+    assert timeline.pauses == [(307.5, 86400.0)]
+    assert (timeline.end, timeline.total("succeeded")) == (315.0, 3)
+    assert timeline_of({"accepted": {}}) is None

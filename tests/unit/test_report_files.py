@@ -8,14 +8,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openpyxl import load_workbook
-from python_calamine import CalamineWorkbook
 
 from batchreset import cohort, report
 from batchreset.errors import BatchResetError, RefusedError
 from batchreset.report.guard import guard, unguard
 from batchreset.report.tables import retry_header
-from batchreset.report.workbook import Workbook
 from batchreset.status import schema
 from tests.support import runs
 
@@ -243,44 +240,3 @@ def test_retrying_a_retry_keeps_every_header_apart() -> None:
     for _ in range(3):
         header = retry_header(header)
         assert len(set(header)) == len(header)
-
-
-def test_a_workbook_goes_on_in_a_second_sheet(tmp_path: Path) -> None:
-    """Rows beyond what a sheet holds are not lost: each sheet has the header and its share."""
-    path = tmp_path / "book.xlsx"
-    with path.open("wb") as file, Workbook(file, tmp_path, runs.NOON, sheet_rows=3) as workbook:
-        workbook.begin(["row", "outcome"])
-        workbook.add([(number, "failed") for number in range(5)])
-    book = CalamineWorkbook.from_path(path)
-    sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names if name != "Summary"}
-    assert {name: [row[0] for row in rows] for name, rows in sheets.items()} == {
-        "Reconciliation": ["row", 0.0, 1.0],
-        "Reconciliation 2": ["row", 2.0, 3.0],
-        "Reconciliation 3": ["row", 4.0],
-    }
-
-
-def test_a_cell_that_does_not_fit_is_an_error_not_a_gap(tmp_path: Path) -> None:
-    """XlsxWriter only returns a number when it drops a cell; the report says which one."""
-    path = tmp_path / "book.xlsx"
-    with path.open("wb") as file, Workbook(file, tmp_path, runs.NOON) as workbook:
-        workbook.begin(["outcome"])
-        with pytest.raises(BatchResetError, match="row 2, column 16385 does not fit"):
-            workbook.add([["x"] * 16_385])
-
-
-def test_the_workbook_is_made_for_people(tmp_path: Path) -> None:
-    """The summary comes first with its chart and the chart's data; the header stays in sight and filters."""
-    write(tmp_path, [{}, {"state": "failed", "reason": "forbidden"}], rehearsal=1)
-    book = load_workbook(tmp_path / "reconciliation.xlsx")
-    assert book.sheetnames == ["Summary", "Reconciliation"]
-    summary, sheet = book.worksheets
-    cells = [[cell.value for cell in row[:2]] for row in summary.iter_rows()]
-    assert cells[0][0] == "2 rows: 1 reset, 1 failed."
-    assert ["Rehearsal", "yes: a simulated tenant, no real account"] in cells
-    assert ["failed", 1] in cells
-    assert ["forbidden", 1] in cells
-    (chart,) = summary._charts
-    assert [point.v for point in chart.series[0].val.numRef.numCache.pt] == [1, 1, 0, 0, 0]
-    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:Y3")
-    assert sheet["A2"].value == 2

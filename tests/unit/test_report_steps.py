@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openpyxl import load_workbook
@@ -186,16 +187,19 @@ def test_the_page_opens_with_the_accounts_left_blocked_and_lists_the_sessions_th
     rows[5]["cohort"] = {"riskState": "atRisk"}
     rows[0]["cohort"] = {"riskState": "remediated"}
     html = written(tmp_path, rows, sends, state="halted", settings={**AFTER, **BLOCKING}, cohort_columns=["riskState"])
-    sentence = "6 rows: 5 reset, 1 not attempted; sessions of 3 not revoked; 3 left with sign-in blocked."
+    sentence = (
+        "1 of 6 accounts is not reset: go on with the 1 not attempted; "
+        "sessions of 3 not revoked; 3 left with sign-in blocked."
+    )
     top, rest = html.split("</header>")[1].split("</section>", 1)
     assert f"<h1>{sentence}</h1>" in html
     assert re.findall(r"<bdi>(\w+)@", top) == ["ana", "bea", "dan"]
-    assert f"<code>batchreset resume {runs.RUN_ID} --enable</code>" in top
+    assert f"batchreset resume {runs.RUN_ID} --enable</code>" in top
     assert "1 of them synchronised: disable it in Active Directory too" in top
     assert "2 revoked from 2026-11-21 12:00:05 UTC to 2026-11-21 12:00:07 UTC" in rest
     assert "1 could not be revoked; 2 not revoked yet" in rest
-    unrevoked = rest.split("Sessions that could not be revoked</h2>")[1].split("</section>")[0]
-    assert re.findall(r"<bdi>(\w+)@", unrevoked) == ["bea"]
+    unrevoked = rest.split("Sessions that were not revoked</h2>")[1].split("</section>")[0]
+    assert re.findall(r"<bdi>(\w+)@", unrevoked) == ["bea", "eva", "fay"]
     assert f"sessions could not be revoked: {DENIED}" in unrevoked
     for told in (
         "Synchronised accounts (1): reset them a second time on-premises",
@@ -217,7 +221,7 @@ def test_the_page_opens_with_the_accounts_left_blocked_and_lists_the_sessions_th
     assert facts["Left with sign-in blocked"] == 3
     sheet = book["Reconciliation"]
     assert [cell.value for cell in sheet[1]][22:25] == ["sessions_revoked_before_at", "disabled_at", "enabled_at"]
-    assert sheet.cell(2, 24).value == second(1)
+    assert sheet.cell(2, 24).value == datetime.fromisoformat(second(1)).replace(tzinfo=None)
 
 
 def test_next_steps_are_told_only_where_they_apply(tmp_path: Path) -> None:
@@ -237,6 +241,7 @@ def test_many_blocked_accounts_are_capped_and_the_page_says_so(tmp_path: Path) -
     html = written(tmp_path, rows, sends, settings={"disable": True})
     assert "201 accounts were left with sign-in blocked by this run" in html
     assert "The first 200 of 201 are shown" in html
+    assert "<details><summary>200 by name</summary>" in html  # folded away: the outcomes come after them
     assert html.split("</section>", 1)[0].count("<li><bdi>") == NAMES_SHOWN
     assert '<header class="fair">' in html
 
