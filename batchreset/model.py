@@ -105,6 +105,9 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+#: Exclusions that nobody needs to look at.
+AS_INTENDED = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.NOT_SELECTED, Reason.PROTECTED})
+
 #: For what screening leaves an account out, which it can find out later too, when an account has changed.
 LEFT_OUT = frozenset(
     {

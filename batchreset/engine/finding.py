@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchreset.errors import DirectoryError
 from batchreset.graph.directory import LookUpRefusedError
 from batchreset.graph.queries import LOOKUP_SIZE
+from batchreset.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ async def find(directory: Directory, keys: Sequence[str], whose: str = "Accounts
             try:
                 return await directory.find(chunk)
             except LookUpRefusedError as error:
+                if error.reason is not Reason.FORBIDDEN:
+                    raise DirectoryError(f"{whose} could not be looked up ({error}); nothing was sent.") from error
                 raise DirectoryError(
                     f"{whose} may not be read ({error}); nothing was sent. User.Read.All allows it."
                 ) from error

@@ -13,9 +13,8 @@ from batchreset.clock import seconds_since
 from batchreset.engine import folder as folders
 from batchreset.engine.faults import plain_errors
 from batchreset.engine.forgetting import sealed_since
-from batchreset.engine.result import AS_INTENDED
 from batchreset.errors import LockedError, RefusedError, RunNotFoundError
-from batchreset.model import IN_FLIGHT, Outcome, RunState, State, Step
+from batchreset.model import AS_INTENDED, IN_FLIGHT, Outcome, RunState, State, Step
 from batchreset.status import database, record, rows, schema
 
 if TYPE_CHECKING:

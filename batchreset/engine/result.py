@@ -6,16 +6,13 @@ import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchreset.model import Outcome, Reason, RunState
+from batchreset.model import AS_INTENDED, Outcome, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from batchreset.report import Summary
-
-#: Exclusions that nobody needs to look at.
-AS_INTENDED = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.NOT_SELECTED, Reason.PROTECTED})
 
 FINISHED, WITH_FAILURES, HALTED, WITH_EXCLUSIONS, INTERRUPTED = 0, 3, 4, 6, 130
 

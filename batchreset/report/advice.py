@@ -37,8 +37,9 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.INVALID_IDENTIFIER: Advice(
             "Not an account name",
-            "The cell holds nothing that could name an account; of what it holds, three characters are shown.",
-            "Correct the cell in the cohort file and run the corrected rows.",
+            "The cell holds nothing that could name an account; of what it holds, three characters are shown. Where it "
+            "is empty, another column of the row names somebody.",
+            "Correct the cell in the cohort file and run the corrected rows, or name the right column with `--column`.",
         ),
         Reason.NOT_SELECTED: Advice(
             "Left out by --where",
@@ -47,7 +48,8 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         ),
         Reason.NOT_FOUND: Advice(
             "Not in this tenant",
-            "No account of this tenant has that name or object id: it was renamed or deleted, or lives elsewhere.",
+            "No account of this tenant has that name or object id: it was renamed or deleted, lives elsewhere, or is "
+            "the address of a group or a contact.",
             "Look the person up in Entra (deleted users too) and run the rows again under their present names.",
         ),
         Reason.AMBIGUOUS: Advice(

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from batchreset.model import Kind, Outcome, Reason
+from batchreset.model import AS_INTENDED, Kind, Outcome
 from batchreset.report.advice import AT_RISK
 from batchreset.report.funnel import Funnel
 from batchreset.report.listing import Listing
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 NAMES_SHOWN = 200
 
-#: Exclusions that need nobody's attention.
-_QUIET = frozenset({Reason.DUPLICATE, Reason.BLANK, Reason.NOT_SELECTED, Reason.PROTECTED})
 #: How a cohort of users at risk says that they are. Source: "riskyUser resource type" of the Graph reference, v1.0.
 _RISK_COLUMN = COHORT_PREFIX + "riskState"
 _RISK_IS_OPEN = ("atRisk", "confirmedCompromised")
@@ -92,4 +90,4 @@ class Findings:
 
 def quiet_reasons(run: RunRecord) -> frozenset[str]:
     """Name the reasons of exclusion that need no attention in this run: the usual ones, and those it accepted."""
-    return _QUIET | frozenset(run.wanted.get("accept_excluded", ()))
+    return AS_INTENDED | frozenset(run.wanted.get("accept_excluded", ()))
