@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from contextlib import suppress
 from dataclasses import fields
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def _texts(name: str, value: Any) -> Iterator[str]:
         yield PureWindowsPath(text).name if name in _FILES else text
 
 
+@cache
 def versions() -> str:
     """Name the versions of the program and its libraries here and now, and the system; not the machine."""
     system = f"{platform.system()} {platform.release()}"
