@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 #: What the README says of batchreset: the options of other programs are none of its own.
-_OURS = "\n".join(line for line in README.splitlines() if not re.search(r" pip |^(az|docker) ", line))
+_OURS = "\n".join(line for line in README.splitlines() if not re.search(r" pip | venv |^(az|docker) ", line))
 
 _ROOT_COMMAND = get_command(app)
 COMMANDS = dict(getattr(_ROOT_COMMAND, "commands", {}))
