@@ -58,7 +58,10 @@ def sessions_text(summary: Summary, between: tuple[str, str]) -> str:
     told = []
     if revoked:
         first, last = map(at, between)
-        told.append(f"{revoked:,} revoked " + (f"at {first}" if first == last else f"from {first} to {last}"))
+        day, _, hours = last.partition(" ")
+        begun = first.removesuffix(" UTC")
+        until = hours if begun.startswith(day) else last
+        told.append(f"{revoked:,} revoked " + (f"at {first}" if first == last else f"from {begun} to {until}"))
     if failed:
         told.append(f"{failed:,} could not be revoked")
     if left:

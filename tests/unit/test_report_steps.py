@@ -196,7 +196,7 @@ def test_the_page_opens_with_the_accounts_left_blocked_and_lists_the_sessions_th
     assert re.findall(r"<bdi>(\w+)@", top) == ["ana", "bea", "dan"]
     assert f"batchreset resume {runs.RUN_ID} --enable</code>" in top
     assert "1 of them synchronised: disable it in Active Directory too" in top
-    assert "2 revoked from 2026-11-21 12:00:05 UTC to 2026-11-21 12:00:07 UTC" in rest
+    assert "2 revoked from 2026-11-21 12:00:05 to 12:00:07 UTC" in rest
     assert "1 could not be revoked; 2 not revoked yet" in rest
     unrevoked = rest.split("Sessions that were not revoked</h2>")[1].split("</section>")[0]
     assert re.findall(r"<bdi>(\w+)@", unrevoked) == ["bea", "eva", "fay"]
