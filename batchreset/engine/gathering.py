@@ -128,7 +128,7 @@ async def lists(
     return filled
 
 
-def recorded(source: cohort.Source, told: Mapping[str, int] | None = None) -> SourceRecord:
+def recorded(source: cohort.Source, told: Mapping[str, Any] | None = None) -> SourceRecord:
     """Return what the run keeps of a file; `told` is what its rows name, as `rows.tally` counts them."""
     place = source.table.origin.place
     return SourceRecord(
@@ -138,9 +138,8 @@ def recorded(source: cohort.Source, told: Mapping[str, int] | None = None) -> So
         source.account_column,
         path=None if isinstance(place, bytes) else str(place),
         found_by=source.found_by,
-        examples=source.examples,
         encoding=source.table.form.guessed,
-        **(told or {}),
+        **{"examples": source.examples, **(told or {})},
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def load(
     engine: Engine, sources: Sequence[cohort.Source], sealer: Sealer | None, where: Where | None = None
-) -> dict[str, dict[str, int]]:
+) -> dict[str, dict[str, Any]]:
     """Put the cohort's rows into the table, a chunk at a time, and say by source what they name, as `rows.tally` does.
 
     Passwords that came with it are sealed on the way, but for those of rows that `where` leaves out. Raises as

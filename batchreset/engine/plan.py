@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchreset.auth.bearer import read
 from batchreset.auth.sign_in import is_app_only
@@ -289,7 +289,7 @@ def _record(
     run_id: str,
     settings: Settings,
     sources: Sequence[cohort.Source],
-    told: Mapping[str, Mapping[str, int]],
+    told: Mapping[str, Mapping[str, Any]],
     operator: Operator,
 ) -> record.RunRecord:
     columns = dict.fromkeys(column for source in sources for column in source.columns)

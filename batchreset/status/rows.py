@@ -27,6 +27,9 @@ MAY_BE_SENT = frozenset({State.READY, State.SENDING, State.DOUBTFUL})
 #: What was answered so, or not at all, may have been applied.
 _MAY_BE_APPLIED = (None, "accepted", "ambiguous")
 
+#: Of the accounts that a source names, as many are shown.
+_EXAMPLES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -66,10 +69,11 @@ def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
         connection.execute(insert(resets), list(rows))
 
 
-def tally(connection: Connection) -> dict[str, dict[str, int]]:
+def tally(connection: Connection) -> dict[str, dict[str, Any]]:
     """Count by source what its rows name, before any is screened.
 
-    `accounts` are different ones; `blank`, `invalid` and `not_selected` are rows.
+    `accounts` are different ones, and `examples` the first of them as they are written; `blank`, `invalid` and
+    `not_selected` are rows.
     """
     reason = func.coalesce(resets.c.reason, "")
     named = case((reason != Reason.NOT_SELECTED, func.nullif(resets.c.key, "")))
@@ -80,7 +84,14 @@ def tally(connection: Connection) -> dict[str, dict[str, int]]:
         "not_selected": func.sum(case((reason == Reason.NOT_SELECTED, 1), else_=0)),
     }
     query = select(resets.c.source, *(count.label(name) for name, count in columns.items())).group_by(resets.c.source)
-    return {source: dict(zip(columns, counts, strict=True)) for source, *counts in connection.execute(query)}
+    found = [(source, dict(zip(columns, counts, strict=True))) for source, *counts in connection.execute(query)]
+    return {source: {**told, "examples": _examples(connection, source)} for source, told in found}
+
+
+def _examples(connection: Connection, source: str) -> tuple[str, ...]:
+    is_meant = (resets.c.source == source) & (resets.c.key != "") & resets.c.reason.is_(None)
+    query = select(func.min(resets.c.identifier)).where(is_meant).group_by(resets.c.key)
+    return tuple(connection.execute(query.order_by(func.min(resets.c.id)).limit(_EXAMPLES)).scalars())
 
 
 def insert_candidates(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
