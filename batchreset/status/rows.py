@@ -121,13 +121,6 @@ def counts(engine: Engine) -> dict[State, int]:
     return {state: found.get(state, 0) for state in State}
 
 
-def excluded_by_reason(engine: Engine) -> dict[Reason, int]:
-    """Count what screening left out."""
-    query = select(resets.c.reason, func.count()).where(resets.c.state == State.EXCLUDED).group_by(resets.c.reason)
-    with engine.connect() as connection:
-        return {Reason(reason): count for reason, count in connection.execute(query)}
-
-
 def hold_back(engine: Engine, left_out: Mapping[int, Exclusion]) -> None:
     """Mark the rows in doubt that may be sent no more, each with the reason; the others may be."""
     is_in_doubt = (resets.c.state == State.SENDING) | (resets.c.state == State.DOUBTFUL)
